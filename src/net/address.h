@@ -1,0 +1,28 @@
+/* Endpoint -> socket address. Each system implements it in its own folder. */
+#ifndef HVRELAY_NET_ADDRESS_H
+#define HVRELAY_NET_ADDRESS_H
+
+#include "net/endpoint.h"
+#include "net/peer.h"
+
+#include <uv.h>
+
+struct address {
+    struct sockaddr_storage sa;
+    uint32_t length; /* bytes of sa in use */
+    enum family family;
+};
+
+/* The address of an endpoint that needs no lookup: any family but tcp, which resolve.h handles.
+ * Returns 0, or -1 where this system has no such sockets, with what to use instead. */
+int address_from_endpoint(const struct endpoint *endpoint, struct address *out, struct err *err);
+
+/* Fills `out` from what accept or getsockname gave for a socket of that family. */
+void address_to_peer(const struct address *address, struct peer *out);
+
+/* What a failed connect or bind with this libuv error number means for the family, and what to do:
+ * a hint for err_hint, or NULL where the system's text says it all. */
+const char *address_connect_advice(enum family family, int code);
+const char *address_listen_advice(enum family family, int code);
+
+#endif

@@ -1,0 +1,54 @@
+/* A connected stream with one owner, of any family.
+ *
+ * A conn is embedded in its owner and belongs to its loop's thread. What is inside is the system's
+ * business (conn_os.h); the portable part of the program uses only what stands here. */
+#ifndef HVRELAY_NET_CONN_H
+#define HVRELAY_NET_CONN_H
+
+#include "net/endpoint.h"
+#include "net/loop.h"
+
+#include "conn_os.h" /* struct conn; struct incoming: an accepted stream on its way to one */
+
+/* A conn that holds nothing; closing it is harmless. */
+void conn_init(struct conn *conn);
+
+bool conn_is_open(const struct conn *conn);
+
+/* Takes over what an acceptor has accepted. Returns 0, or a libuv error number and the stream is
+ * reset. */
+int conn_adopt(struct conn *conn, struct loop *loop, const struct incoming *incoming);
+
+/* Resets what an acceptor has accepted and nobody wants. */
+void incoming_refuse(const struct incoming *incoming);
+
+/* Opens the one stream that `stdio` or `fd:N` is. It can be had once. Returns 0 or -1. */
+int conn_open_single(struct conn *conn, struct loop *loop, const struct endpoint *endpoint,
+                     struct err *err);
+
+/* Calls `ready` from the loop whenever conn_lost may have changed, until the conn is given to a
+ * pump or closed. Systems that cannot see it never call. */
+void conn_watch_loss(struct conn *conn, void (*ready)(struct conn *conn));
+
+/* True where the peer has reset the stream, or has closed it for good and left nothing to deliver
+ * (where the system can tell that from a half-close). */
+bool conn_lost(struct conn *conn);
+
+/* The stream as libuv streams, for the portable pump: made at the first call. They are the same
+ * one, but for stdio. The conn stays their owner. Returns 0, or -1 where libuv can't drive this
+ * descriptor. */
+int conn_streams(struct conn *conn, uv_stream_t **reader, uv_stream_t **writer, struct err *err);
+
+/* Ends the write half of a conn whose writer is a stream of its own. Of all others, uv_shutdown
+ * does it. */
+void conn_close_writer(struct conn *conn);
+
+enum conn_end {
+    CONN_CLOSE, /* all that was written is delivered, then the stream ends */
+    CONN_RESET, /* the peer sees a broken stream where the family can express it */
+};
+
+/* Gives everything back, at once as seen by the owner: no callback comes any more. */
+void conn_close(struct conn *conn, enum conn_end how);
+
+#endif

@@ -1,0 +1,19 @@
+/* The process's budget of descriptors, shared by all threads: what a session or a pipe will need is
+ * taken from it before anything is opened, so that the limit is met by waiting, not by failing in
+ * the middle of a session. Systems without such a limit always have some. */
+#ifndef HVRELAY_NET_DESCRIPTORS_H
+#define HVRELAY_NET_DESCRIPTORS_H
+
+#include <stdbool.h>
+
+/* Raises the limit as far as it goes and counts what is open already. Once, before any other. */
+void descriptors_init(void);
+
+/* Takes `count`, where at least `leave` remain after that. */
+bool descriptors_take(int count, int leave);
+void descriptors_give(int count);
+
+/* How many there are in all, in use or not. */
+int descriptors_total(void);
+
+#endif

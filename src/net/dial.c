@@ -1,0 +1,227 @@
+#include "net/dial.h"
+
+#include "net/connector.h"
+#include "net/resolve.h"
+
+#include <stdlib.h>
+
+enum { FIRST_PAUSE = 100, LONGEST_PAUSE = 2000 }; /* ms between rounds */
+
+struct dial {
+    struct loop *loop;
+    struct dial_plan plan;
+    struct conn *conn;
+    dial_done *done;
+    void *arg;
+
+    struct resolve *resolve; /* while a name is looked up */
+    struct connector connector;
+    bool connecting;
+    struct address addresses[RESOLVE_MAX];
+    int count, current;
+
+    struct task at_once;   /* tells from the loop how a round ended that needed no waiting */
+    struct timer deadline; /* of the round */
+    struct timer pause;    /* until the next one */
+    uint64_t pause_length;
+    uint64_t give_up; /* loop time after which no round starts */
+    struct err err;   /* why the latest address failed */
+};
+
+static void start_round(struct dial *dial);
+
+static void finish(struct dial *dial, bool connected)
+{
+    struct err err = dial->err;
+    dial_done *done = dial->done;
+    void *arg = dial->arg;
+    char target[ENDPOINT_TEXT];
+
+    timer_clear(&dial->loop->timers, &dial->deadline);
+    if (!connected) {
+        endpoint_format(dial->plan.target, target, sizeof target);
+        err_prefix(&err, "cannot connect to '%s'", target);
+    }
+    free(dial);
+    done(arg, connected ? NULL : &err);
+}
+
+/* Random in [length/2, length]: many sessions that wait for one VM do not all come at once. */
+static uint64_t with_jitter(uint64_t length)
+{
+    uint32_t random = 0;
+
+    uv_random(NULL, NULL, &random, sizeof random, 0, NULL);
+    return length / 2 + random % (length / 2 + 1);
+}
+
+/* The round has failed: another one after a pause, or the end. */
+static void end_round(struct dial *dial)
+{
+    timer_clear(&dial->loop->timers, &dial->deadline);
+    if (uv_now(&dial->loop->uv) >= dial->give_up) {
+        finish(dial, false);
+        return;
+    }
+    timer_set(&dial->loop->timers, &dial->pause, with_jitter(dial->pause_length));
+    if (dial->pause_length < LONGEST_PAUSE)
+        dial->pause_length *= 2;
+}
+
+static void on_pause_over(struct timer *timer)
+{
+    start_round(list_entry(timer, struct dial, pause));
+}
+
+static void on_connected(struct connector *connector, int status);
+
+static void try_current(struct dial *dial)
+{
+    dial->connecting = true;
+    connector_start(&dial->connector, dial->loop, &dial->addresses[dial->current],
+                    dial->plan.options, dial->plan.timeout, dial->conn, on_connected);
+}
+
+static void set_reason(struct dial *dial, int status)
+{
+    const char *advice = address_connect_advice(dial->addresses[dial->current].family, status);
+    char text[128];
+
+    err_set(&dial->err, status, "%s", uv_strerror_r(status, text, sizeof text));
+    if (advice)
+        err_hint(&dial->err, advice);
+}
+
+static void on_connected(struct connector *connector, int status)
+{
+    struct dial *dial = list_entry(connector, struct dial, connector);
+
+    dial->connecting = false;
+    if (status == 0) {
+        finish(dial, true);
+        return;
+    }
+    set_reason(dial, status);
+    if (++dial->current < dial->count)
+        try_current(dial);
+    else
+        end_round(dial);
+}
+
+static void on_resolved(void *arg, int status, const struct address *addresses, int count)
+{
+    struct dial *dial = arg;
+
+    dial->resolve = NULL;
+    if (status != 0) {
+        err_system(&dial->err, status, "cannot look up '%s'", dial->plan.target->u.tcp.host);
+        end_round(dial);
+        return;
+    }
+    for (int i = 0; i < count; i++)
+        dial->addresses[i] = addresses[i];
+    dial->count = count;
+    try_current(dial);
+}
+
+static void on_deadline(struct timer *timer)
+{
+    struct dial *dial = list_entry(timer, struct dial, deadline);
+    int status = 0;
+
+    if (dial->connecting)
+        status = connector_cancel(&dial->connector);
+    dial->connecting = false;
+    if (dial->resolve) {
+        resolve_cancel(dial->resolve);
+        dial->resolve = NULL;
+        err_system(&dial->err, UV_ETIMEDOUT, "cannot look up '%s'", dial->plan.target->u.tcp.host);
+    } else {
+        set_reason(dial, status ? status : UV_ETIMEDOUT);
+    }
+    end_round(dial);
+}
+
+static void on_at_once(struct task *task)
+{
+    struct dial *dial = list_entry(task, struct dial, at_once);
+
+    if (conn_is_open(dial->conn))
+        finish(dial, true);
+    else
+        end_round(dial);
+}
+
+/* The round's outcome is known already. */
+static void end_at_once(struct dial *dial)
+{
+    loop_defer(dial->loop, &dial->at_once);
+}
+
+static void look_up(struct dial *dial)
+{
+    dial->resolve = resolve_start(dial->loop, dial->plan.target, on_resolved, dial);
+    if (!dial->resolve) {
+        err_system(&dial->err, UV_ENOMEM, "cannot look up '%s'", dial->plan.target->u.tcp.host);
+        end_at_once(dial);
+    }
+}
+
+static void start_round(struct dial *dial)
+{
+    int known;
+
+    dial->current = 0;
+    dial->count = 1;
+    if (family_is_single(dial->plan.target->family)) {
+        if (conn_open_single(dial->conn, dial->loop, dial->plan.target, &dial->err) != 0)
+            dial->give_up = 0; /* no later round could do better */
+        end_at_once(dial);
+        return;
+    }
+    timer_set(&dial->loop->timers, &dial->deadline, dial->plan.timeout);
+    known = resolve_literal(dial->plan.target, &dial->addresses[0], &dial->err);
+    if (known > 0) {
+        try_current(dial);
+    } else if (known == 0) {
+        look_up(dial);
+    } else {
+        dial->give_up = 0;
+        end_at_once(dial);
+    }
+}
+
+struct dial *dial_start(struct loop *loop, const struct dial_plan *plan, struct conn *conn,
+                        dial_done *done, void *arg)
+{
+    struct dial *dial = calloc(1, sizeof *dial);
+
+    if (!dial)
+        return NULL;
+    dial->loop = loop;
+    dial->plan = *plan;
+    dial->conn = conn;
+    dial->done = done;
+    dial->arg = arg;
+    dial->pause_length = FIRST_PAUSE;
+    dial->give_up = uv_now(&loop->uv) + plan->retry;
+    task_init(&dial->at_once, on_at_once);
+    timer_init(&dial->deadline, on_deadline);
+    timer_init(&dial->pause, on_pause_over);
+    conn_init(conn);
+    start_round(dial);
+    return dial;
+}
+
+void dial_cancel(struct dial *dial)
+{
+    task_cancel(&dial->at_once);
+    timer_clear(&dial->loop->timers, &dial->deadline);
+    timer_clear(&dial->loop->timers, &dial->pause);
+    if (dial->resolve)
+        resolve_cancel(dial->resolve);
+    if (dial->connecting)
+        connector_cancel(&dial->connector);
+    conn_close(dial->conn, CONN_CLOSE);
+    free(dial);
+}

@@ -1,0 +1,30 @@
+/* Reaching a target: look its name up, try its addresses in order under one deadline, and, where
+ * asked to, start over for a while (a VM that boots). */
+#ifndef HVRELAY_NET_DIAL_H
+#define HVRELAY_NET_DIAL_H
+
+#include "net/conn.h"
+#include "net/endpoint.h"
+#include "net/sock_options.h"
+
+struct dial;
+
+struct dial_plan {
+    const struct endpoint *target; /* these two must outlive the dial */
+    const struct sock_options *options;
+    uint64_t timeout; /* ms for one round over all the addresses */
+    uint64_t retry;   /* ms during which a failed round is followed by another; 0: one round */
+};
+
+/* `err` is NULL where the conn is open; else it names the target and the reason. */
+typedef void dial_done(void *arg, const struct err *err);
+
+/* Connects `conn`, an empty one of the caller's. `done` is called once, from the loop, as the
+ * dial's last act. Returns NULL where memory is short. */
+struct dial *dial_start(struct loop *loop, const struct dial_plan *plan, struct conn *conn,
+                        dial_done *done, void *arg);
+
+/* `done` is not called any more, and the conn is empty. */
+void dial_cancel(struct dial *dial);
+
+#endif

@@ -1,0 +1,16 @@
+#ifndef HVRELAY_NET_LINUX_ACCEPTOR_OS_H
+#define HVRELAY_NET_LINUX_ACCEPTOR_OS_H
+
+enum { LISTENER_SOCKETS = 8 }; /* addresses of one listening name */
+
+struct acceptor {
+    const struct acceptor_owner *owner;
+    struct loop *loop;
+    struct listener *listener;
+    struct watch watch;
+    struct timer retry; /* after trouble */
+    struct task resume; /* the streams already waiting, or the only one of a single listener */
+    bool watching, troubled;
+};
+
+#endif

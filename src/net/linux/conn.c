@@ -1,0 +1,302 @@
+#include "net/conn.h"
+
+#include "sock_os.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* The libuv handles of a conn that the portable pump drives. They outlive the conn: libuv gives a
+ * handle back only in its close callback. Their `data` is the pump's. */
+struct conn_streams {
+    struct conn_handle {
+        uv_pipe_t pipe;
+        struct conn_streams *streams;
+    } handles[2]; /* reader and, where it differs, writer */
+    int open;
+};
+
+void conn_init(struct conn *conn)
+{
+    *conn = (struct conn){.rfd = -1, .wfd = -1};
+}
+
+bool conn_is_open(const struct conn *conn)
+{
+    return conn->rfd >= 0 || conn->wfd >= 0 || conn->streams;
+}
+
+static void on_event(struct watch *watch, uint32_t events)
+{
+    struct conn *conn = list_entry(watch, struct conn, watch);
+
+    if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+        conn->readable = true;
+    if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
+        conn->writable = true;
+    if (events & (EPOLLRDHUP | EPOLLHUP))
+        conn->hangup = true;
+    if (events & EPOLLHUP)
+        conn->closed = true;
+    if (events & EPOLLERR)
+        conn->failed = true;
+    if (events & EPOLLPRI) /* a read stops at TCP's urgent mark, whatever lies behind it */
+        conn->stops_short = true;
+    if (conn->ready)
+        conn->ready(conn);
+}
+
+/* EPERM: a file that can't be waited for, because it is always ready. */
+static int watch_one(struct conn *conn, int fd, uint32_t events)
+{
+    int status = loop_watch(conn->loop, fd, events | EPOLLET, &conn->watch);
+
+    if (status != UV_EPERM)
+        return status;
+    conn->pollable = false;
+    conn->readable = conn->writable = true;
+    return 0;
+}
+
+static int watch_both(struct conn *conn)
+{
+    int status;
+
+    conn->watch.event = on_event;
+    conn->pollable = true;
+    if (conn->rfd == conn->wfd)
+        return watch_one(conn, conn->rfd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI);
+    status = watch_one(conn, conn->rfd, EPOLLIN | EPOLLRDHUP);
+    if (status == 0)
+        status = watch_one(conn, conn->wfd, EPOLLOUT);
+    if (status != 0)
+        loop_unwatch(conn->loop, conn->rfd, &conn->watch);
+    return status;
+}
+
+int conn_open(struct conn *conn, struct loop *loop, int rfd, int wfd, enum family family)
+{
+    conn_init(conn);
+    conn->loop = loop;
+    conn->rfd = rfd;
+    conn->wfd = wfd;
+    conn->family = (uint8_t)family;
+    conn->socket = family == FAMILY_TCP || family == FAMILY_UNIX || family == FAMILY_VSOCK;
+    /* A unix socket stops a read at attached descriptors and changed credentials. */
+    conn->stops_short = family != FAMILY_TCP && family != FAMILY_VSOCK;
+    return watch_both(conn);
+}
+
+static void unwatch(struct conn *conn)
+{
+    if (conn->rfd >= 0)
+        loop_unwatch(conn->loop, conn->rfd, &conn->watch);
+    if (conn->wfd >= 0 && conn->wfd != conn->rfd)
+        loop_unwatch(conn->loop, conn->wfd, &conn->watch);
+}
+
+void conn_watch_loss(struct conn *conn, void (*ready)(struct conn *conn))
+{
+    conn->ready = ready;
+}
+
+/* A peer that has closed both halves may have left bytes that are to be delivered first. */
+bool conn_lost(struct conn *conn)
+{
+    int waiting = 0;
+
+    if (conn->failed)
+        return true;
+    return conn->socket && conn->closed && ioctl(conn->rfd, FIONREAD, &waiting) == 0 &&
+           waiting == 0;
+}
+
+void conn_drained(struct conn *conn)
+{
+    if (conn->pollable)
+        conn->readable = false;
+}
+
+ssize_t conn_read(struct conn *conn, void *buffer, size_t size)
+{
+    ssize_t count;
+
+    do
+        count = conn->socket ? recv(conn->rfd, buffer, size, 0) : read(conn->rfd, buffer, size);
+    while (count < 0 && errno == EINTR);
+    if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+        conn_drained(conn);
+        return -EAGAIN;
+    }
+    if (count > 0 && (size_t)count < size && !conn->hangup && !conn->stops_short)
+        conn_drained(conn); /* epoll(7): a short read of a stream is as good as EAGAIN */
+    return count < 0 ? -errno : count;
+}
+
+ssize_t conn_write(struct conn *conn, const void *buffer, size_t size)
+{
+    ssize_t count;
+
+    do
+        count = conn->socket ? send(conn->wfd, buffer, size, MSG_NOSIGNAL)
+                             : write(conn->wfd, buffer, size);
+    while (count < 0 && errno == EINTR);
+    if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+        conn->writable = false;
+        return -EAGAIN;
+    }
+    return count < 0 ? -errno : count;
+}
+
+int conn_shutdown(struct conn *conn)
+{
+    if (conn->socket)
+        return shutdown(conn->wfd, SHUT_WR) == 0 ? 0 : -errno;
+    if (conn->wfd != conn->rfd) {
+        loop_unwatch(conn->loop, conn->wfd, &conn->watch);
+        close(conn->wfd);
+        conn->wfd = -1;
+    }
+    return 0;
+}
+
+int conn_take_error(struct conn *conn)
+{
+    socklen_t length = sizeof(int);
+    int error = 0;
+
+    if (!conn->socket)
+        return -EPIPE; /* only the write end of a pipe whose reader has gone gets here */
+    if (getsockopt(conn->rfd, SOL_SOCKET, SO_ERROR, &error, &length) != 0)
+        return -errno;
+    return -error;
+}
+
+static void on_stream_closed(uv_handle_t *handle)
+{
+    struct conn_streams *streams = list_entry(handle, struct conn_handle, pipe)->streams;
+
+    if (--streams->open == 0)
+        free(streams);
+}
+
+/* Makes a handle for the descriptor, and its owner. */
+static int open_stream(struct conn *conn, int *fd, uv_stream_t **out, struct err *err)
+{
+    struct conn_streams *streams = conn->streams;
+    struct conn_handle *handle = &streams->handles[streams->open];
+    int status = uv_pipe_init(&conn->loop->uv, &handle->pipe, 0);
+
+    if (status == 0) {
+        handle->streams = streams;
+        streams->open++;
+        status = uv_pipe_open(&handle->pipe, *fd);
+    }
+    if (status != 0)
+        return err_system(err, status, "cannot hand the stream to libuv");
+    *fd = -1;
+    *out = (uv_stream_t *)&handle->pipe;
+    return 0;
+}
+
+int conn_streams(struct conn *conn, uv_stream_t **reader, uv_stream_t **writer, struct err *err)
+{
+    bool one = conn->rfd == conn->wfd;
+
+    if (!conn->pollable)
+        return err_set(err, 0, "libuv cannot wait for a regular file (use pump = copy)");
+    conn->streams = calloc(1, sizeof *conn->streams);
+    if (!conn->streams)
+        return err_system(err, UV_ENOMEM, "cannot hand the stream to libuv");
+    unwatch(conn);
+    if (open_stream(conn, &conn->rfd, reader, err) != 0)
+        return -1;
+    if (!one)
+        return open_stream(conn, &conn->wfd, writer, err);
+    conn->wfd = -1;
+    *writer = *reader;
+    return 0;
+}
+
+void conn_close_writer(struct conn *conn)
+{
+    uv_handle_t *writer = (uv_handle_t *)&conn->streams->handles[1].pipe;
+
+    if (!uv_is_closing(writer))
+        uv_close(writer, on_stream_closed);
+}
+
+/* Closing after this sends a reset. Only TCP has one; on vsock SO_LINGER would block close(). */
+static void reset_on_close(const struct conn *conn)
+{
+    struct linger linger = {.l_onoff = 1, .l_linger = 0};
+    int fd = conn->rfd;
+
+    if (conn->streams)
+        uv_fileno((const uv_handle_t *)&conn->streams->handles[0].pipe, &fd);
+    if (conn->family == FAMILY_TCP)
+        setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
+}
+
+static void close_streams(struct conn_streams *streams)
+{
+    for (int i = streams->open; i-- > 0;) {
+        uv_handle_t *handle = (uv_handle_t *)&streams->handles[i].pipe;
+
+        if (!uv_is_closing(handle))
+            uv_close(handle, on_stream_closed);
+    }
+}
+
+void conn_close(struct conn *conn, enum conn_end how)
+{
+    if (how == CONN_RESET)
+        reset_on_close(conn);
+    if (conn->streams)
+        close_streams(conn->streams);
+    if (conn->loop)
+        loop_forget(conn->loop, &conn->watch);
+    if (conn->wfd >= 0 && conn->wfd != conn->rfd)
+        close(conn->wfd);
+    if (conn->rfd >= 0)
+        close(conn->rfd);
+    conn_init(conn);
+}
+
+int conn_adopt(struct conn *conn, struct loop *loop, const struct incoming *incoming)
+{
+    int status = conn_open(conn, loop, incoming->rfd, incoming->wfd, incoming->family);
+
+    if (status != 0) {
+        incoming_refuse(incoming);
+        conn_init(conn);
+    }
+    return status;
+}
+
+void incoming_refuse(const struct incoming *incoming)
+{
+    struct conn conn;
+
+    conn_init(&conn);
+    conn.rfd = incoming->rfd;
+    conn.wfd = incoming->wfd;
+    conn.family = (uint8_t)incoming->family;
+    conn_close(&conn, CONN_RESET);
+}
+
+int conn_open_single(struct conn *conn, struct loop *loop, const struct endpoint *endpoint,
+                     struct err *err)
+{
+    struct incoming incoming;
+    int status;
+
+    status = endpoint->family == FAMILY_STDIO ? sock_take_stdio(&incoming, err)
+                                              : sock_take_fd(endpoint->u.fd, &incoming, err);
+    if (status != 0)
+        return -1;
+    status = conn_adopt(conn, loop, &incoming);
+    return status == 0 ? 0 : err_system(err, status, "cannot wait for it");
+}

@@ -1,0 +1,53 @@
+/* A connected stream on Linux: non-blocking descriptors in the loop's epoll, registered once for
+ * both directions, edge triggered. The events are kept here as flags: a pump works while they are
+ * set and clears them when the kernel says EAGAIN. */
+#ifndef HVRELAY_NET_LINUX_CONN_OS_H
+#define HVRELAY_NET_LINUX_CONN_OS_H
+
+#include "net/loop.h"
+
+#include <sys/types.h>
+
+struct conn_streams;
+
+struct conn {
+    struct watch watch;
+    struct loop *loop;
+    void (*ready)(struct conn *conn); /* after each event */
+    void *owner;                      /* whose `ready` this is */
+    struct conn_streams *streams; /* once the portable pump has it */
+    int rfd, wfd;                 /* the same, but for stdio; -1 where closed */
+    uint8_t family;               /* enum family, after translation: vsock for a hyperv endpoint */
+    bool readable, writable;      /* since the last EAGAIN */
+    bool hangup;                  /* the peer has ended its write half: reads go on to EOF */
+    bool failed;                  /* EPOLLERR was seen */
+    bool closed;                  /* EPOLLHUP was seen: both halves are over */
+    bool socket;                  /* not a pipe, terminal or file */
+    bool stops_short;             /* a short read does not mean that nothing is left */
+    bool pollable;                /* not a regular file: those are always ready */
+};
+
+struct incoming {
+    int rfd, wfd; /* open and non-blocking */
+    enum family family;
+};
+
+/* Takes over open, non-blocking descriptors, which are closed with the conn, and registers them
+ * with the loop. Returns 0, or a libuv error number and nothing taken. */
+int conn_open(struct conn *conn, struct loop *loop, int rfd, int wfd, enum family family);
+
+/* As read and write on a non-blocking descriptor: bytes, or -errno. EAGAIN clears the flag, and so
+ * does a short read where it proves that nothing is left. */
+ssize_t conn_read(struct conn *conn, void *buffer, size_t size);
+ssize_t conn_write(struct conn *conn, const void *buffer, size_t size);
+
+/* Ends the write half. Returns 0 or -errno. */
+int conn_shutdown(struct conn *conn);
+
+/* The pending error of a socket as -errno, or 0; reading it clears it in the kernel. */
+int conn_take_error(struct conn *conn);
+
+/* Clears "readable" after a read that found nothing, unless an end is known to be waiting. */
+void conn_drained(struct conn *conn);
+
+#endif

@@ -1,0 +1,122 @@
+#include "net/connector.h"
+
+#include "sock_os.h"
+
+#include <errno.h>
+#include <linux/vm_sockets.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+enum { RETRY_DELAY = 20 }; /* ms between tries while the system is out of something */
+
+/* Conditions that pass by themselves. A full backlog makes connect() on a unix socket fail with
+ * EAGAIN, where TCP would wait. */
+static bool is_passing(int status)
+{
+    return status == UV_EAGAIN || status == UV_EMFILE || status == UV_ENFILE ||
+           status == UV_ENOBUFS || status == UV_ENOMEM;
+}
+
+/* Ends the attempt: the conn of a failed one is emptied. */
+static void finish(struct connector *connector, int status)
+{
+    if (status != 0)
+        conn_close(connector->conn, CONN_CLOSE);
+    connector->status = status;
+    loop_defer(connector->loop, &connector->finish);
+}
+
+static void on_finish(struct task *task)
+{
+    struct connector *connector = list_entry(task, struct connector, finish);
+
+    if (is_passing(connector->status))
+        timer_set(&connector->loop->timers, &connector->again, RETRY_DELAY);
+    else
+        connector->done(connector, connector->status);
+}
+
+/* The kernel has tried: SO_ERROR tells how it went. */
+static void on_ready(struct conn *conn)
+{
+    struct connector *connector = conn->owner;
+
+    if (!conn->writable)
+        return;
+    conn->ready = NULL;
+    conn->failed = false;
+    finish(connector, uv_translate_sys_error(-conn_take_error(conn)));
+}
+
+/* vsock gives up after 2 s by itself, where more time was asked for too. */
+static void set_vsock_timeout(int fd, uint64_t timeout)
+{
+    struct timeval value = {(time_t)(timeout / 1000), (suseconds_t)(timeout % 1000 * 1000)};
+
+    setsockopt(fd, AF_VSOCK, SO_VM_SOCKETS_CONNECT_TIMEOUT, &value, sizeof value);
+}
+
+static void attempt(struct connector *connector)
+{
+    const struct address *address = connector->address;
+    struct conn *conn = connector->conn;
+    int fd = sock_create(address, connector->options);
+    int error = 0;
+    int status;
+
+    if (fd < 0) {
+        finish(connector, fd);
+        return;
+    }
+    if (address->family == FAMILY_VSOCK)
+        set_vsock_timeout(fd, connector->timeout);
+    if (connect(fd, (const struct sockaddr *)&address->sa, address->length) != 0)
+        error = errno;
+    if (error != 0 && error != EINPROGRESS) {
+        close(fd);
+        finish(connector, uv_translate_sys_error(error));
+        return;
+    }
+    status = conn_open(conn, connector->loop, fd, fd, address->family);
+    if (status != 0) {
+        close(fd);
+        conn_init(conn);
+        finish(connector, status);
+    } else if (error == 0) {
+        finish(connector, 0);
+    } else {
+        conn->owner = connector;
+        conn->ready = on_ready;
+    }
+}
+
+static void on_again(struct timer *timer)
+{
+    attempt(list_entry(timer, struct connector, again));
+}
+
+void connector_start(struct connector *connector, struct loop *loop, const struct address *address,
+                     const struct sock_options *options, uint64_t timeout, struct conn *conn,
+                     connector_done *done)
+{
+    *connector = (struct connector){
+        .loop = loop,
+        .conn = conn,
+        .address = address,
+        .options = options,
+        .timeout = timeout,
+        .done = done,
+    };
+    task_init(&connector->finish, on_finish);
+    timer_init(&connector->again, on_again);
+    attempt(connector);
+}
+
+int connector_cancel(struct connector *connector)
+{
+    task_cancel(&connector->finish);
+    timer_clear(&connector->loop->timers, &connector->again);
+    conn_close(connector->conn, CONN_CLOSE);
+    return connector->status;
+}

@@ -1,0 +1,55 @@
+#include "net/descriptors.h"
+
+#include <dirent.h>
+#include <limits.h>
+#include <stdatomic.h>
+#include <sys/resource.h>
+
+enum { KEPT_BACK = 16 }; /* for what is opened beside the sessions: look-ups, log, reload */
+
+static int total;
+static atomic_int available;
+
+static int count_open(void)
+{
+    DIR *folder = opendir("/proc/self/fd");
+    int count = 0;
+
+    if (!folder)
+        return 64;
+    while (readdir(folder))
+        count++;
+    closedir(folder);
+    return count;
+}
+
+void descriptors_init(void)
+{
+    struct rlimit limit = {.rlim_cur = 1024, .rlim_max = 1024};
+
+    getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    getrlimit(RLIMIT_NOFILE, &limit);
+    total = limit.rlim_cur > INT_MAX ? INT_MAX : (int)limit.rlim_cur;
+    total -= count_open() + KEPT_BACK;
+    atomic_store(&available, total);
+}
+
+bool descriptors_take(int count, int leave)
+{
+    if (atomic_fetch_sub(&available, count) - count >= leave)
+        return true;
+    atomic_fetch_add(&available, count);
+    return false;
+}
+
+void descriptors_give(int count)
+{
+    atomic_fetch_add(&available, count);
+}
+
+int descriptors_total(void)
+{
+    return total;
+}

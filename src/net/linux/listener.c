@@ -1,0 +1,248 @@
+#include "listener_os.h"
+
+#include "net/address.h"
+#include "net/resolve.h"
+#include "sock_os.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <linux/vm_sockets.h>
+#include <netinet/in.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int system_code(void)
+{
+    return uv_translate_sys_error(errno);
+}
+
+/* A socket file that nobody listens on is left from a process that is gone. */
+static bool remove_stale(const struct address *address, const char *path)
+{
+    struct stat info;
+    int fd;
+    bool stale;
+
+    if (lstat(path, &info) != 0 || !S_ISSOCK(info.st_mode))
+        return false;
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return false;
+    stale = connect(fd, (const struct sockaddr *)&address->sa, address->length) != 0 &&
+            errno == ECONNREFUSED;
+    close(fd);
+    return stale && unlink(path) == 0;
+}
+
+/* "user", "user:group", ":group" -> ids, -1 for what is not named. */
+static int look_up_owner(const char *text, uid_t *uid, gid_t *gid, struct err *err)
+{
+    char user[sizeof((struct sock_options *)0)->socket_owner];
+    const char *colon = strchr(text, ':');
+    size_t length = colon ? (size_t)(colon - text) : strlen(text);
+    const struct passwd *passwd;
+    const struct group *group;
+
+    *uid = (uid_t)-1;
+    *gid = (gid_t)-1;
+    memcpy(user, text, length);
+    user[length] = '\0';
+    if (length > 0) {
+        passwd = getpwnam(user);
+        if (!passwd)
+            return err_set(err, UV_ENOENT, "there is no user '%s'", user);
+        *uid = passwd->pw_uid;
+    }
+    if (colon) {
+        group = getgrnam(colon + 1);
+        if (!group)
+            return err_set(err, UV_ENOENT, "there is no group '%s'", colon + 1);
+        *gid = group->gr_gid;
+    }
+    return 0;
+}
+
+/* Until it listens nobody can connect, so there is no moment at which it is open too wide. */
+static int set_access(const char *path, const struct sock_options *options, struct err *err)
+{
+    uid_t uid;
+    gid_t gid;
+
+    if (options->socket_owner[0]) {
+        if (look_up_owner(options->socket_owner, &uid, &gid, err) != 0)
+            return -1;
+        if (chown(path, uid, gid) != 0)
+            return err_system(err, system_code(), "cannot give it to '%s'", options->socket_owner);
+    }
+    if (chmod(path, options->socket_mode ? (mode_t)options->socket_mode : 0600) != 0)
+        return err_system(err, system_code(), "cannot set its mode");
+    return 0;
+}
+
+static int bind_socket(struct listener *listener, int fd, const struct address *address,
+                       const struct sock_options *options, struct err *err)
+{
+    const struct sockaddr *sa = (const struct sockaddr *)&address->sa;
+    bool has_path = address->family == FAMILY_UNIX && !listener->endpoint.u.local.abstract;
+    const char *path = listener->endpoint.u.local.path;
+    int status = bind(fd, sa, address->length);
+
+    if (status != 0 && errno == EADDRINUSE && has_path && remove_stale(address, path))
+        status = bind(fd, sa, address->length);
+    if (status != 0)
+        return err_system(err, system_code(), "cannot bind");
+    if (!has_path)
+        return 0;
+    listener->unlink_path = true;
+    return set_access(path, options, err);
+}
+
+/* Opens one socket and adds it to the listener. */
+static int add_socket(struct listener *listener, const struct address *address,
+                      const struct sock_options *options, struct err *err)
+{
+    int fd = sock_create(address, options);
+    int on = 1, off = 0;
+    const char *advice;
+
+    if (fd < 0) {
+        err_system(err, fd, "cannot create a socket");
+    } else {
+        listener->fds[listener->count++] = fd;
+        listener->family = address->family;
+        if (address->family == FAMILY_TCP)
+            setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+        if (address->sa.ss_family == AF_INET6)
+            setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY,
+                       strcmp(listener->endpoint.u.tcp.host, "*") == 0 ? &off : &on, sizeof on);
+        if (bind_socket(listener, fd, address, options, err) == 0) {
+            if (listen(fd, (int)options->backlog) == 0)
+                return 0;
+            err_system(err, system_code(), "cannot listen");
+        }
+    }
+    advice = address_listen_advice(address->family, err->code);
+    return advice ? err_hint(err, advice) : -1;
+}
+
+static uint16_t *port_of(struct address *address)
+{
+    if (address->sa.ss_family == AF_INET6)
+        return &((struct sockaddr_in6 *)(void *)&address->sa)->sin6_port;
+    return &((struct sockaddr_in *)(void *)&address->sa)->sin_port;
+}
+
+/* Reads back the port that the system has chosen. */
+static void learn_port(struct listener *listener)
+{
+    struct address bound = {.length = sizeof bound.sa};
+    const struct sockaddr_vm *vm = (const struct sockaddr_vm *)(const void *)&bound.sa;
+    struct endpoint *endpoint = &listener->endpoint;
+
+    if (getsockname(listener->fds[0], (struct sockaddr *)&bound.sa, &bound.length) != 0)
+        return;
+    if (endpoint->family == FAMILY_TCP)
+        endpoint->u.tcp.port = ntohs(*port_of(&bound));
+    else if (endpoint->family == FAMILY_VSOCK)
+        endpoint->u.vsock.port = vm->svm_port;
+    else if (endpoint->family == FAMILY_HYPERV)
+        endpoint->u.hyperv.service = guid_from_port(vm->svm_port);
+}
+
+/* One socket per address of the name, all on the same port. "*" is one socket for both IP
+ * versions, or for IPv4 where the kernel has no IPv6. */
+static int open_tcp(struct listener *listener, const struct sock_options *options, struct err *err)
+{
+    struct address addresses[LISTENER_SOCKETS];
+    bool all = strcmp(listener->endpoint.u.tcp.host, "*") == 0;
+    int count = resolve_now(&listener->endpoint, addresses, LISTENER_SOCKETS, err);
+
+    if (count < 0)
+        return -1;
+    for (int i = 0; i < count; i++) {
+        *port_of(&addresses[i]) = htons(listener->endpoint.u.tcp.port);
+        if (add_socket(listener, &addresses[i], options, err) == 0) {
+            learn_port(listener);
+            if (all)
+                return 0;
+        } else if (!all || i == count - 1) {
+            return -1;
+        } else if (listener->count > 0) {
+            close(listener->fds[--listener->count]);
+        }
+    }
+    return 0;
+}
+
+/* An inherited descriptor is a listening socket, or one stream. */
+static int open_fd(struct listener *listener, struct err *err)
+{
+    int listening = 0;
+    socklen_t length = sizeof listening;
+
+    if (sock_take_fd(listener->endpoint.u.fd, &listener->only, err) != 0)
+        return -1;
+    getsockopt(listener->only.rfd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length);
+    listener->single = !listening;
+    listener->family = listener->only.family;
+    if (listening)
+        listener->fds[listener->count++] = listener->only.rfd;
+    return 0;
+}
+
+static int open_any(struct listener *listener, const struct sock_options *options, struct err *err)
+{
+    struct address address;
+
+    switch (listener->endpoint.family) {
+    case FAMILY_TCP:
+        return open_tcp(listener, options, err);
+    case FAMILY_STDIO:
+        listener->single = true;
+        return sock_take_stdio(&listener->only, err);
+    case FAMILY_FD:
+        return open_fd(listener, err);
+    default:
+        if (address_from_endpoint(&listener->endpoint, &address, err) != 0 ||
+            add_socket(listener, &address, options, err) != 0)
+            return -1;
+        learn_port(listener);
+        return 0;
+    }
+}
+
+int listener_open(const struct endpoint *endpoint, const struct sock_options *options,
+                  struct listener **out, struct err *err)
+{
+    struct listener *listener = calloc(1, sizeof *listener);
+    char text[ENDPOINT_TEXT];
+
+    endpoint_format(endpoint, text, sizeof text);
+    if (!listener)
+        return err_system(err, UV_ENOMEM, "cannot listen on '%s'", text);
+    listener->endpoint = *endpoint;
+    listener->family = endpoint->family;
+    if (open_any(listener, options, err) == 0) {
+        *out = listener;
+        return 0;
+    }
+    listener_close(listener);
+    return err_prefix(err, "cannot listen on '%s'", text);
+}
+
+const struct endpoint *listener_endpoint(const struct listener *listener)
+{
+    return &listener->endpoint;
+}
+
+void listener_close(struct listener *listener)
+{
+    if (listener->unlink_path)
+        unlink(listener->endpoint.u.local.path);
+    for (int i = 0; i < listener->count; i++)
+        close(listener->fds[i]);
+    free(listener);
+}

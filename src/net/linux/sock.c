@@ -1,0 +1,153 @@
+#include "sock_os.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/vm_sockets.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void set_int(int fd, int level, int name, uint64_t value)
+{
+    int option = value > INT32_MAX ? INT32_MAX : (int)value;
+
+    setsockopt(fd, level, name, &option, sizeof option);
+}
+
+/* The maximum has to be raised before the size (af_vsock.c clamps one by the other). */
+static void set_vsock_credit(int fd, uint64_t bytes)
+{
+    setsockopt(fd, AF_VSOCK, SO_VM_SOCKETS_BUFFER_MAX_SIZE, &bytes, sizeof bytes);
+    setsockopt(fd, AF_VSOCK, SO_VM_SOCKETS_BUFFER_SIZE, &bytes, sizeof bytes);
+}
+
+int sock_create(const struct address *address, const struct sock_options *options)
+{
+    int fd = socket(address->sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    if (fd < 0)
+        return uv_translate_sys_error(errno);
+    if (address->family == FAMILY_TCP) {
+        set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+        set_int(fd, SOL_SOCKET, SO_OOBINLINE, 1); /* or an urgent byte would be lost */
+    }
+    if (options->send_buffer)
+        set_int(fd, SOL_SOCKET, SO_SNDBUF, options->send_buffer);
+    if (options->receive_buffer) {
+        set_int(fd, SOL_SOCKET, SO_RCVBUF, options->receive_buffer);
+        if (address->family == FAMILY_VSOCK)
+            set_vsock_credit(fd, options->receive_buffer);
+    }
+    return fd;
+}
+
+void sock_credentials(int fd, struct peer *peer)
+{
+    struct ucred credentials;
+    socklen_t length = sizeof credentials;
+
+    if (peer->family != FAMILY_UNIX ||
+        getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) != 0)
+        return;
+    peer->u.local.pid = (uint32_t)credentials.pid;
+    peer->u.local.uid = credentials.uid;
+    peer->u.local.gid = credentials.gid;
+}
+
+int sock_family(int fd)
+{
+    int domain = 0, type = 0;
+    socklen_t length = sizeof domain;
+
+    if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) != 0 ||
+        getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) != 0 || type != SOCK_STREAM)
+        return -1;
+    switch (domain) {
+    case AF_INET:
+    case AF_INET6:
+        return FAMILY_TCP;
+    case AF_UNIX:
+        return FAMILY_UNIX;
+    case AF_VSOCK:
+        return FAMILY_VSOCK;
+    default:
+        return -1;
+    }
+}
+
+/* A descriptor of our own for what `fd` is. A pipe or terminal is opened anew, so that O_NONBLOCK
+ * does not reach the processes that share it (the shell, the rest of a pipeline); a socket can't
+ * be, and a file needs no O_NONBLOCK. */
+static int private_copy(int fd, int mode)
+{
+    char path[32] = "/proc/self/fd/0";
+    struct stat info;
+    int copy = -1;
+
+    path[strlen(path) - 1] = (char)('0' + fd);
+    if (fstat(fd, &info) != 0)
+        return -1;
+    if (S_ISFIFO(info.st_mode) || S_ISCHR(info.st_mode))
+        copy = open(path, mode | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+    if (copy < 0)
+        copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    if (copy >= 0 && !S_ISREG(info.st_mode))
+        fcntl(copy, F_SETFL, fcntl(copy, F_GETFL) | O_NONBLOCK);
+    return copy;
+}
+
+/* inetd's way: both are the same socket, which then has to be shut down, not closed. */
+static bool same_socket(int a, int b)
+{
+    struct stat sa, sb;
+
+    return fstat(a, &sa) == 0 && fstat(b, &sb) == 0 && S_ISSOCK(sa.st_mode) &&
+           sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
+}
+
+int sock_take_stdio(struct incoming *out, struct err *err)
+{
+    static atomic_bool taken;
+    int null;
+
+    if (atomic_exchange(&taken, true))
+        return err_set(err, UV_EBUSY, "standard input and output are in use by another session");
+    out->family = FAMILY_STDIO;
+    if (same_socket(0, 1) && sock_family(0) >= 0) {
+        out->family = (enum family)sock_family(0);
+        out->rfd = out->wfd = private_copy(0, O_RDWR);
+    } else {
+        out->rfd = private_copy(0, O_RDONLY);
+        out->wfd = private_copy(1, O_WRONLY);
+    }
+    if (out->rfd < 0 || out->wfd < 0)
+        return err_system(err, uv_translate_sys_error(errno),
+                          "cannot use standard input and output");
+    /* Nothing else may hold them open, or their other ends would never see the end. */
+    null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null >= 0) {
+        dup2(null, 0);
+        dup2(null, 1);
+        close(null);
+    }
+    return 0;
+}
+
+int sock_take_fd(int fd, struct incoming *out, struct err *err)
+{
+    int family = sock_family(fd);
+
+    if (family < 0)
+        return err_set(err, 0, "descriptor %d is not an open stream socket", fd);
+    out->family = (enum family)family;
+    out->rfd = out->wfd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    if (out->rfd < 0)
+        return err_system(err, uv_translate_sys_error(errno), "cannot use descriptor %d", fd);
+    fcntl(out->rfd, F_SETFL, fcntl(out->rfd, F_GETFL) | O_NONBLOCK);
+    close(fd);
+    return 0;
+}

@@ -1,0 +1,24 @@
+/* Sockets as the Linux side makes them: non-blocking, closed on exec, options set. */
+#ifndef HVRELAY_NET_LINUX_SOCK_OS_H
+#define HVRELAY_NET_LINUX_SOCK_OS_H
+
+#include "net/address.h"
+#include "net/conn.h"
+#include "net/sock_options.h"
+
+/* A socket for that address, with the options of its family. Accepted sockets inherit them from
+ * their listener. Returns the descriptor, or a libuv error number. */
+int sock_create(const struct address *address, const struct sock_options *options);
+
+/* Who is at the other end of a unix socket, as of when it connected. Others are left alone. */
+void sock_credentials(int fd, struct peer *peer);
+
+/* The family of an inherited socket, or -1 where it is not one that is relayed. */
+int sock_family(int fd);
+
+/* Takes the process's standard input and output, or the socket `fd`, out of their numbers: private,
+ * non-blocking, closed on exec. Works once for each. Returns 0 or -1. */
+int sock_take_stdio(struct incoming *out, struct err *err);
+int sock_take_fd(int fd, struct incoming *out, struct err *err);
+
+#endif

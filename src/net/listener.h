@@ -1,0 +1,50 @@
+/* A listening endpoint: opened once by the main thread, accepted from by any number of loops. */
+#ifndef HVRELAY_NET_LISTENER_H
+#define HVRELAY_NET_LISTENER_H
+
+#include "net/conn.h"
+#include "net/peer.h"
+#include "net/sock_options.h"
+
+struct listener;
+
+/* Binds and listens. A name is looked up here, which may block. Returns 0 and *out, or -1. */
+int listener_open(const struct endpoint *endpoint, const struct sock_options *options,
+                  struct listener **out, struct err *err);
+
+/* The endpoint it listens on, with the port that the system chose where 0 was asked for. */
+const struct endpoint *listener_endpoint(const struct listener *listener);
+
+/* Stops listening, once every acceptor of it has stopped. A unix socket's file is removed. */
+void listener_close(struct listener *listener);
+
+/* One loop's door to a listener. Embedded in its owner; belongs to the loop's thread. */
+struct acceptor;
+
+struct acceptor_owner {
+    /* May one more stream come in? False pauses the acceptor until acceptor_resume. What is
+     * waiting stays in the backlog of the system. */
+    bool (*admit)(struct acceptor *acceptor);
+    /* It was allowed, but nothing came: `admit` is void. */
+    void (*retract)(struct acceptor *acceptor);
+    /* It came, and belongs to the owner now (conn_adopt, incoming_refuse). */
+    void (*accepted)(struct acceptor *acceptor, const struct incoming *incoming,
+                     const struct peer *peer);
+    /* Accepting has failed for want of descriptors or memory (said once until it works again), or
+     * works again (code 0). The acceptor keeps trying by itself. */
+    void (*trouble)(struct acceptor *acceptor, int code);
+};
+
+#include "acceptor_os.h" /* struct acceptor: begins with `const struct acceptor_owner *owner` */
+
+/* Starts accepting. Returns 0 or a libuv error number. */
+int acceptor_start(struct acceptor *acceptor, struct loop *loop, struct listener *listener,
+                   const struct acceptor_owner *owner);
+
+/* After a pause. Harmless where it is not paused. */
+void acceptor_resume(struct acceptor *acceptor);
+
+/* No callback comes any more. Idempotent. */
+void acceptor_stop(struct acceptor *acceptor);
+
+#endif

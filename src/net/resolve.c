@@ -1,0 +1,129 @@
+#include "net/resolve.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct resolve {
+    uv_getaddrinfo_t request;
+    resolve_done *done; /* NULL once cancelled */
+    void *arg;
+};
+
+static void set_address(struct address *out, const struct sockaddr *sa, size_t length)
+{
+    memset(out, 0, sizeof *out);
+    memcpy(&out->sa, sa, length);
+    out->length = (uint32_t)length;
+    out->family = FAMILY_TCP;
+}
+
+static int literal_tcp(const char *host, uint16_t port, struct address *out)
+{
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+
+    if (uv_ip4_addr(host, port, &v4) == 0) {
+        set_address(out, (const struct sockaddr *)&v4, sizeof v4);
+        return 1;
+    }
+    if (uv_ip6_addr(host, port, &v6) == 0) {
+        set_address(out, (const struct sockaddr *)&v6, sizeof v6);
+        return 1;
+    }
+    return 0;
+}
+
+int resolve_literal(const struct endpoint *endpoint, struct address *out, struct err *err)
+{
+    if (endpoint->family == FAMILY_TCP)
+        return literal_tcp(endpoint->u.tcp.host, endpoint->u.tcp.port, out);
+    return address_from_endpoint(endpoint, out, err) == 0 ? 1 : -1;
+}
+
+static int copy_results(const struct addrinfo *info, struct address *out, int max)
+{
+    int count = 0;
+
+    for (; info && count < max; info = info->ai_next) {
+        if (info->ai_family == AF_INET || info->ai_family == AF_INET6)
+            set_address(&out[count++], info->ai_addr, (size_t)info->ai_addrlen);
+    }
+    return count;
+}
+
+static void prepare(const struct endpoint *endpoint, char port[8], struct addrinfo *hints)
+{
+    snprintf(port, 8, "%u", endpoint->u.tcp.port);
+    *hints = (struct addrinfo){.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+}
+
+int resolve_now(const struct endpoint *endpoint, struct address *out, int max, struct err *err)
+{
+    const char *host = endpoint->u.tcp.host;
+    struct addrinfo hints;
+    char port[8];
+    uv_loop_t loop;
+    uv_getaddrinfo_t request;
+    int status;
+
+    if (strcmp(host, "*") == 0)
+        return literal_tcp("::", endpoint->u.tcp.port, out) +
+               literal_tcp("0.0.0.0", endpoint->u.tcp.port, out + 1);
+    if (literal_tcp(host, endpoint->u.tcp.port, out))
+        return 1;
+    prepare(endpoint, port, &hints);
+    status = uv_loop_init(&loop);
+    if (status == 0) {
+        status = uv_getaddrinfo(&loop, &request, NULL, host, port, &hints);
+        if (status == 0) {
+            int count = copy_results(request.addrinfo, out, max);
+
+            uv_freeaddrinfo(request.addrinfo);
+            uv_loop_close(&loop);
+            return count;
+        }
+        uv_loop_close(&loop);
+    }
+    return err_system(err, status, "cannot look up '%s'", host);
+}
+
+static void on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *info)
+{
+    struct resolve *resolve = request->data;
+    struct address addresses[RESOLVE_MAX];
+    int count = status == 0 ? copy_results(info, addresses, RESOLVE_MAX) : 0;
+
+    if (status == 0 && count == 0)
+        status = UV_EAI_NODATA;
+    if (resolve->done)
+        resolve->done(resolve->arg, status, addresses, count);
+    uv_freeaddrinfo(info);
+    free(resolve);
+}
+
+struct resolve *resolve_start(struct loop *loop, const struct endpoint *endpoint,
+                              resolve_done *done, void *arg)
+{
+    struct resolve *resolve = malloc(sizeof *resolve);
+    struct addrinfo hints;
+    char port[8];
+
+    if (!resolve)
+        return NULL;
+    resolve->request.data = resolve;
+    resolve->done = done;
+    resolve->arg = arg;
+    prepare(endpoint, port, &hints);
+    if (uv_getaddrinfo(&loop->uv, &resolve->request, on_resolved, endpoint->u.tcp.host, port,
+                       &hints) == 0)
+        return resolve;
+    free(resolve);
+    return NULL;
+}
+
+void resolve_cancel(struct resolve *resolve)
+{
+    resolve->done = NULL;
+    uv_cancel((uv_req_t *)&resolve->request); /* fails where it already runs: then it runs out */
+}

@@ -1,0 +1,16 @@
+/* What can be set about the sockets of a forward. Zero (or an empty string) leaves the system's
+ * default. */
+#ifndef HVRELAY_NET_SOCK_OPTIONS_H
+#define HVRELAY_NET_SOCK_OPTIONS_H
+
+#include <stdint.h>
+
+struct sock_options {
+    uint64_t send_buffer;    /* bytes; on vsock without hv_sock this is the stream's credit */
+    uint64_t receive_buffer; /* bytes */
+    uint32_t backlog;        /* connections that wait to be accepted */
+    uint32_t socket_mode;    /* permissions of a listening unix socket */
+    char socket_owner[65];   /* its "user", "user:group" or ":group" */
+};
+
+#endif

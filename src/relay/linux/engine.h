@@ -1,0 +1,12 @@
+/* The Linux pump: epoll, recv/send and splice. */
+#ifndef HVRELAY_RELAY_LINUX_ENGINE_H
+#define HVRELAY_RELAY_LINUX_ENGINE_H
+
+#include "relay/relay.h"
+
+/* As relay_start, for PUMP_AUTO, PUMP_SPLICE and PUMP_COPY. */
+struct relay *engine_start(struct pumps *pumps, enum pump pump, struct conn *client,
+                           struct conn *target, const struct relay_owner *owner, void *arg,
+                           struct err *err);
+
+#endif

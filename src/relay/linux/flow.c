@@ -1,0 +1,257 @@
+#include "flow.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    SMALL_READ = 64 * 1024,   /* bytes asked for while a direction is small */
+    BULK_STREAK = 3,          /* full reads in a row that make it bulk */
+    TURN_SHARE = 1024 * 1024, /* bytes after which the other sessions get their turn */
+};
+
+void flow_init(struct flow *flow, struct conn *from, struct conn *to, enum pump pump,
+               uint64_t *delivered)
+{
+    *flow = (struct flow){
+        .from = from,
+        .to = to,
+        .pump = (uint8_t)pump,
+        .delivered = delivered,
+    };
+}
+
+uint64_t flow_pending(const struct flow *flow)
+{
+    return flow->held_end - flow->held_start + (flow->pipe ? flow->pipe->length : 0);
+}
+
+static void drop_pipe(struct flow *flow, struct pumps *pumps)
+{
+    if (flow->pipe)
+        pipe_give(&pumps->pool, flow->pipe);
+    flow->pipe = NULL;
+}
+
+void flow_close(struct flow *flow, struct pumps *pumps)
+{
+    drop_pipe(flow, pumps);
+    free(flow->held);
+    flow->held = NULL;
+}
+
+/* Keeps a copy of what the receiver did not take. */
+static int hold(struct flow *flow, const unsigned char *bytes, size_t length)
+{
+    flow->held = malloc(length);
+    if (!flow->held)
+        return -ENOMEM;
+    memcpy(flow->held, bytes, length);
+    flow->held_start = 0;
+    flow->held_end = (uint32_t)length;
+    return 0;
+}
+
+/* Writes until all is gone or the receiver is full. Returns the bytes written, or -errno. */
+static ssize_t write_some(struct flow *flow, const unsigned char *bytes, size_t length)
+{
+    size_t written = 0;
+
+    while (written < length && flow->to->writable) {
+        ssize_t count = conn_write(flow->to, bytes + written, length - written);
+
+        if (count == -EAGAIN)
+            break;
+        if (count < 0)
+            return count;
+        written += (size_t)count;
+    }
+    *flow->delivered += written;
+    return (ssize_t)written;
+}
+
+static int flush_held(struct flow *flow)
+{
+    ssize_t count = write_some(flow, flow->held + flow->held_start,
+                               flow->held_end - flow->held_start);
+
+    if (count < 0)
+        return (int)count;
+    flow->held_start += (uint32_t)count;
+    if (flow->held_start == flow->held_end) {
+        free(flow->held);
+        flow->held = NULL;
+        flow->held_start = flow->held_end = 0;
+    }
+    return 0;
+}
+
+static int flush_pipe(struct flow *flow)
+{
+    struct pipe *pipe = flow->pipe;
+
+    while (pipe->length > 0 && flow->to->writable) {
+        ssize_t count = splice(pipe->read_end, NULL, flow->to->wfd, NULL, pipe->length,
+                               SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+
+        if (count < 0 && errno == EAGAIN)
+            flow->to->writable = false;
+        else if (count < 0 && errno != EINTR)
+            return -errno;
+        if (count > 0) {
+            pipe->length -= (size_t)count;
+            *flow->delivered += (uint64_t)count;
+        }
+    }
+    return 0;
+}
+
+/* Delivers what is held. Returns 0 (flow_pending tells whether anything is left) or -errno. */
+static int flush(struct flow *flow)
+{
+    if (flow->held)
+        return flush_held(flow);
+    if (flow->pipe)
+        return flush_pipe(flow);
+    return 0;
+}
+
+/* Moves one buffer. Returns the bytes read, 0 at EOF, or -errno of the reading side; an error of
+ * the writing side goes to *write_error. */
+static ssize_t copy_once(struct flow *flow, struct pumps *pumps, int *write_error)
+{
+    size_t want = flow->streak < BULK_STREAK ? SMALL_READ : BUFFER_SIZE;
+    ssize_t count = conn_read(flow->from, pumps->buffer, want);
+    ssize_t written;
+
+    if (count <= 0)
+        return count;
+    if ((size_t)count < SMALL_READ)
+        flow->streak = 0;
+    else if (flow->streak < BULK_STREAK)
+        flow->streak++;
+    written = write_some(flow, pumps->buffer, (size_t)count);
+    if (written < 0)
+        *write_error = (int)written;
+    else if (written < count)
+        *write_error = hold(flow, pumps->buffer + written, (size_t)(count - written));
+    return count;
+}
+
+/* Fills the (empty) pipe. With an empty pipe EAGAIN can only mean that there is nothing to read. */
+static ssize_t splice_once(struct flow *flow)
+{
+    struct pipe *pipe = flow->pipe;
+    ssize_t count;
+
+    do
+        count = splice(flow->from->rfd, NULL, pipe->write_end, NULL, pipe->capacity,
+                       SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+    while (count < 0 && errno == EINTR);
+    if (count < 0) {
+        if (errno == EAGAIN)
+            conn_drained(flow->from);
+        return -errno;
+    }
+    pipe->length = (size_t)count;
+    if (count < SMALL_READ)
+        flow->streak = 0;
+    return count;
+}
+
+/* Which path the next read takes. `auto` waits for a direction to prove that it is bulk. */
+static bool wants_splice(const struct flow *flow)
+{
+    if (flow->splice_refused || flow->pump == PUMP_COPY)
+        return false;
+    return flow->pump == PUMP_SPLICE || flow->streak >= BULK_STREAK;
+}
+
+/* Reads once, by splice where it suits and can be had, else by copy. */
+static ssize_t move_once(struct flow *flow, struct pumps *pumps, int *write_error)
+{
+    ssize_t count;
+
+    if (wants_splice(flow) && !flow->pipe)
+        flow->pipe = pipe_take(&pumps->pool);
+    else if (!wants_splice(flow))
+        drop_pipe(flow, pumps);
+    if (!flow->pipe)
+        return copy_once(flow, pumps, write_error);
+    count = splice_once(flow);
+    if (count != -EINVAL)
+        return count;
+    /* This kernel can't splice from this family. The pipe is empty: nothing is lost. */
+    flow->splice_refused = true;
+    drop_pipe(flow, pumps);
+    return copy_once(flow, pumps, write_error);
+}
+
+/* All is delivered: passes the EOF on. ENOTCONN is what a peer leaves that has already closed both
+ * halves: it only matters where the other direction had not ended. */
+static enum flow_state end(struct flow *flow, struct flow_fault *fault)
+{
+    int error = conn_shutdown(flow->to);
+
+    if (error == -ENOTCONN && flow->to->hangup && flow->to->family != FAMILY_TCP)
+        error = 0;
+    if (error != 0) {
+        *fault = (struct flow_fault){flow->to, error};
+        return FLOW_BROKEN;
+    }
+    flow->ended = true;
+    return FLOW_ENDED;
+}
+
+/* The loop of flow_run and flow_drain; never returns FLOW_ENDED. */
+static enum flow_state move(struct flow *flow, struct pumps *pumps, struct flow_fault *fault)
+{
+    uint64_t stop = *flow->delivered + TURN_SHARE;
+
+    for (;;) {
+        int error = flush(flow);
+        ssize_t count;
+
+        if (error == 0 && flow_pending(flow) > 0)
+            return FLOW_WAITS;
+        if (error == 0 && !flow->eof && *flow->delivered >= stop)
+            return FLOW_MORE;
+        if (error == 0 && (flow->eof || !flow->from->readable)) {
+            drop_pipe(flow, pumps);
+            return FLOW_WAITS;
+        }
+        count = error == 0 ? move_once(flow, pumps, &error) : 0;
+        if (error != 0) {
+            *fault = (struct flow_fault){flow->to, error};
+            return FLOW_BROKEN;
+        }
+        if (count < 0 && count != -EAGAIN) {
+            *fault = (struct flow_fault){flow->from, (int)count};
+            return FLOW_BROKEN;
+        }
+        flow->eof = count == 0;
+    }
+}
+
+enum flow_state flow_run(struct flow *flow, struct pumps *pumps, struct flow_fault *fault)
+{
+    enum flow_state state;
+
+    if (flow->ended)
+        return FLOW_ENDED;
+    state = move(flow, pumps, fault);
+    if (state == FLOW_WAITS && flow->eof && flow_pending(flow) == 0)
+        return end(flow, fault);
+    return state;
+}
+
+void flow_drain(struct flow *flow, struct pumps *pumps)
+{
+    struct flow_fault ignored;
+
+    if (flow->ended)
+        return;
+    flow->from->readable = flow->to->writable = true;
+    (void)move(flow, pumps, &ignored);
+}

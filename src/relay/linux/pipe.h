@@ -1,0 +1,32 @@
+/* A worker's pool of pipes for splice. A pipe belongs to a direction only while it moves bulk data,
+ * so a few of them serve any number of sessions, and an idle session holds none. */
+#ifndef HVRELAY_RELAY_LINUX_PIPE_H
+#define HVRELAY_RELAY_LINUX_PIPE_H
+
+#include "base/list.h"
+
+#include <stddef.h>
+
+struct pipe {
+    struct list link; /* in the pool, while nobody uses it */
+    int read_end, write_end;
+    size_t capacity; /* bytes */
+    size_t length;   /* bytes in it */
+};
+
+struct pipe_pool {
+    struct list idle;
+    int open; /* idle or in use */
+    int most;
+};
+
+void pipe_pool_init(struct pipe_pool *pool, int most);
+void pipe_pool_close(struct pipe_pool *pool);
+
+/* A pipe that is empty, or NULL where the pool or the system has no more. */
+struct pipe *pipe_take(struct pipe_pool *pool);
+
+/* Gives it back. One that still holds data is closed: it must never reach another session. */
+void pipe_give(struct pipe_pool *pool, struct pipe *pipe);
+
+#endif

@@ -1,0 +1,52 @@
+#include "engine.h"
+#include "flow.h"
+#include "relay/stream.h"
+
+#include <stdlib.h>
+
+enum { MOST_PIPES = 32 }; /* of one worker: 32 MiB of pipe memory while all are in use */
+
+int pumps_create(struct loop *loop, struct pumps **out, struct err *err)
+{
+    struct pumps *pumps = calloc(1, sizeof *pumps);
+
+    if (pumps)
+        pumps->buffer = malloc(BUFFER_SIZE);
+    if (!pumps || !pumps->buffer) {
+        free(pumps);
+        return err_system(err, UV_ENOMEM, "cannot make the relay's buffers");
+    }
+    pumps->loop = loop;
+    pipe_pool_init(&pumps->pool, MOST_PIPES);
+    *out = pumps;
+    return 0;
+}
+
+void pumps_destroy(struct pumps *pumps)
+{
+    pipe_pool_close(&pumps->pool);
+    free(pumps->buffer);
+    free(pumps);
+}
+
+int pump_check(enum pump pump, struct err *err)
+{
+    (void)pump;
+    (void)err;
+    return 0;
+}
+
+/* libuv can't wait for a regular file (standard input from a file): the engine needs not wait. */
+static bool is_for_libuv(enum pump pump, const struct conn *client, const struct conn *target)
+{
+    return pump == PUMP_STREAM && client->pollable && target->pollable;
+}
+
+struct relay *relay_start(struct pumps *pumps, enum pump pump, struct conn *client,
+                          struct conn *target, const struct relay_owner *owner, void *arg,
+                          struct err *err)
+{
+    if (is_for_libuv(pump, client, target))
+        return stream_start(pumps->loop, client, target, owner, arg, err);
+    return engine_start(pumps, pump, client, target, owner, arg, err);
+}

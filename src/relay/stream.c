@@ -1,0 +1,306 @@
+#include "relay/stream.h"
+
+#include <stdlib.h>
+
+enum {
+    CHUNK_SIZE = 64 * 1024,
+    MOST_CHUNKS = 4, /* of a direction on their way: then it stops reading */
+    EOF_GRACE = 50,  /* ms, see on_eof */
+};
+
+/* One direction. */
+struct way {
+    struct stream_relay *relay;
+    uv_stream_t *reader, *writer;
+    uv_shutdown_t shutdown;
+    struct timer grace;
+    uint64_t lost; /* bytes in chunks on their way */
+    int chunks;    /* on their way to the writer */
+    bool reading, eof, ended;
+};
+
+struct stream_relay {
+    struct relay relay;
+    struct loop *loop;
+    struct way ways[2]; /* by the side they come from */
+    int requests;       /* writes and shutdowns whose callback is still to come */
+    bool over;          /* the owner has been told: only those callbacks keep this alive */
+};
+
+/* Read into, then written from. */
+struct chunk {
+    uv_write_t request;
+    struct way *way;
+    size_t length;
+    char bytes[CHUNK_SIZE];
+};
+
+static void start_reading(struct way *way);
+
+static void release(struct stream_relay *relay)
+{
+    if (relay->over && relay->requests == 0)
+        free(relay);
+}
+
+static void finish(struct stream_relay *relay, enum conn_end how, struct relay_end *end)
+{
+    const struct relay_owner *owner = relay->relay.owner;
+    void *arg = relay->relay.arg;
+
+    relay->over = true;
+    for (int side = CLIENT; side <= TARGET; side++) {
+        timer_clear(&relay->loop->timers, &relay->ways[side].grace);
+        end->delivered[side] = relay->relay.delivered[side];
+        end->lost[side] = relay->ways[side].lost;
+        conn_close(relay->relay.side[side], how);
+    }
+    release(relay);
+    owner->done(arg, end);
+}
+
+static void fail(struct way *way, bool reading, int status)
+{
+    struct stream_relay *relay = way->relay;
+    struct relay_end end = {.broken = true};
+    bool client = (way == &relay->ways[CLIENT]) == reading;
+
+    err_system(&end.reason, status, client ? "client" : "target");
+    finish(relay, CONN_RESET, &end);
+}
+
+static struct way *opposite(struct way *way)
+{
+    return &way->relay->ways[way == &way->relay->ways[CLIENT] ? TARGET : CLIENT];
+}
+
+/* EOF has been passed on. */
+static void end_way(struct way *way)
+{
+    struct stream_relay *relay = way->relay;
+    struct relay_end end = {.broken = false};
+
+    way->ended = true;
+    if (opposite(way)->ended)
+        finish(relay, CONN_CLOSE, &end);
+    else
+        relay->relay.owner->half_closed(relay->relay.arg);
+}
+
+static void on_shutdown(uv_shutdown_t *request, int status)
+{
+    struct way *way = request->data;
+    struct stream_relay *relay = way->relay;
+
+    relay->requests--;
+    if (relay->over)
+        release(relay);
+    else if (status != 0 && !(status == UV_ENOTCONN && opposite(way)->eof))
+        fail(way, false, status);
+    else
+        end_way(way);
+}
+
+/* Passes the EOF on, once all that came before it is delivered. */
+static void pass_eof(struct way *way)
+{
+    struct stream_relay *relay = way->relay;
+    struct way *back = opposite(way);
+    int status;
+
+    if (way->chunks > 0 || way->ended)
+        return;
+    if (back->reader != way->writer) {
+        conn_close_writer(relay->relay.side[back == &relay->ways[TARGET] ? TARGET : CLIENT]);
+        end_way(way);
+        return;
+    }
+    way->shutdown.data = way;
+    status = uv_shutdown(&way->shutdown, way->writer, on_shutdown);
+    if (status == 0)
+        relay->requests++;
+    else
+        fail(way, false, status);
+}
+
+static void on_grace_over(struct timer *timer)
+{
+    pass_eof(list_entry(timer, struct way, grace));
+}
+
+/* The kernel tells of a reset once, to whichever call comes first. Where that was a write whose
+ * callback is still to come, this read was told of an EOF: so with writes to the same side on their
+ * way, give them the time to say so before the EOF is believed. */
+static void on_eof(struct way *way)
+{
+    way->eof = true;
+    way->reading = false;
+    uv_read_stop(way->reader);
+    if (opposite(way)->chunks > 0)
+        timer_set(&way->relay->loop->timers, &way->grace, EOF_GRACE);
+    else
+        pass_eof(way);
+}
+
+static void delivered(struct way *way, size_t length)
+{
+    struct stream_relay *relay = way->relay;
+
+    relay->relay.delivered[way == &relay->ways[TARGET] ? TARGET : CLIENT] += length;
+    relay->relay.active = uv_now(&relay->loop->uv);
+}
+
+static void on_written(uv_write_t *request, int status)
+{
+    struct chunk *chunk = list_entry(request, struct chunk, request);
+    struct way *way = chunk->way;
+    struct stream_relay *relay = way->relay;
+    size_t length = chunk->length;
+
+    free(chunk);
+    relay->requests--;
+    if (relay->over) {
+        release(relay);
+        return;
+    }
+    if (status != 0) {
+        fail(way, false, status);
+        return;
+    }
+    way->chunks--;
+    way->lost -= length;
+    delivered(way, length);
+    if (!way->eof)
+        start_reading(way);
+    else if (list_empty(&way->grace.link))
+        pass_eof(way);
+}
+
+/* What can't be written at once goes on its way; the chunk belongs to the request then. */
+static void send_rest(struct chunk *chunk, size_t from)
+{
+    struct way *way = chunk->way;
+    uv_buf_t buffer = uv_buf_init(chunk->bytes + from, (unsigned)(chunk->length - from));
+    int status;
+
+    chunk->length -= from;
+    way->lost += chunk->length;
+    status = uv_write(&chunk->request, way->writer, &buffer, 1, on_written);
+    if (status != 0) {
+        free(chunk);
+        fail(way, false, status);
+        return;
+    }
+    way->relay->requests++;
+    if (++way->chunks == MOST_CHUNKS) {
+        way->reading = false;
+        uv_read_stop(way->reader);
+    }
+}
+
+/* Written at once an error is known at once: see on_eof. */
+static void send_chunk(struct chunk *chunk)
+{
+    struct way *way = chunk->way;
+    uv_buf_t buffer = uv_buf_init(chunk->bytes, (unsigned)chunk->length);
+    int count = way->chunks > 0 ? UV_EAGAIN : uv_try_write(way->writer, &buffer, 1);
+
+    if (count < 0 && count != UV_EAGAIN && count != UV_ENOSYS) {
+        way->lost += chunk->length;
+        free(chunk);
+        fail(way, false, count);
+        return;
+    }
+    if (count > 0)
+        delivered(way, (size_t)count);
+    if (count > 0 && (size_t)count == chunk->length)
+        free(chunk);
+    else
+        send_rest(chunk, count > 0 ? (size_t)count : 0);
+}
+
+static void on_read(uv_stream_t *reader, ssize_t count, const uv_buf_t *buffer)
+{
+    struct way *way = reader->data;
+    struct chunk *chunk = buffer->base ? list_entry(buffer->base, struct chunk, bytes) : NULL;
+
+    if (count > 0) {
+        chunk->way = way;
+        chunk->length = (size_t)count;
+        send_chunk(chunk);
+        return;
+    }
+    free(chunk);
+    if (count == UV_EOF)
+        on_eof(way);
+    else if (count < 0)
+        fail(way, true, (int)count);
+}
+
+/* No memory: libuv reports UV_ENOBUFS to on_read. */
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
+{
+    struct chunk *chunk = malloc(sizeof *chunk);
+
+    (void)handle;
+    (void)suggested;
+    *buffer = uv_buf_init(chunk ? chunk->bytes : NULL, chunk ? CHUNK_SIZE : 0);
+}
+
+static void start_reading(struct way *way)
+{
+    if (way->reading || way->chunks == MOST_CHUNKS)
+        return;
+    way->reading = true;
+    uv_read_start(way->reader, on_alloc, on_read);
+}
+
+static void abort_stream(struct relay *relay, const struct err *reason)
+{
+    struct relay_end end = {.broken = true, .reason = *reason};
+
+    finish((struct stream_relay *)(void *)relay, CONN_RESET, &end);
+}
+
+static const struct relay_pump stream_pump = {abort_stream};
+
+static void init_way(struct stream_relay *relay, int side, uv_stream_t *reader, uv_stream_t *writer)
+{
+    struct way *way = &relay->ways[side];
+
+    way->relay = relay;
+    way->reader = reader;
+    way->writer = writer;
+    reader->data = way;
+    timer_init(&way->grace, on_grace_over);
+}
+
+struct relay *stream_start(struct loop *loop, struct conn *client, struct conn *target,
+                           const struct relay_owner *owner, void *arg, struct err *err)
+{
+    struct stream_relay *relay = calloc(1, sizeof *relay);
+    uv_stream_t *reader[2], *writer[2];
+
+    if (!relay) {
+        err_system(err, UV_ENOMEM, "cannot start the relay");
+        return NULL;
+    }
+    if (conn_streams(client, &reader[CLIENT], &writer[CLIENT], err) != 0 ||
+        conn_streams(target, &reader[TARGET], &writer[TARGET], err) != 0) {
+        free(relay);
+        return NULL;
+    }
+    relay->relay = (struct relay){
+        .pump = &stream_pump,
+        .owner = owner,
+        .arg = arg,
+        .side = {client, target},
+        .active = uv_now(&loop->uv),
+    };
+    relay->loop = loop;
+    init_way(relay, CLIENT, reader[CLIENT], writer[TARGET]);
+    init_way(relay, TARGET, reader[TARGET], writer[CLIENT]);
+    start_reading(&relay->ways[CLIENT]);
+    start_reading(&relay->ways[TARGET]);
+    return &relay->relay;
+}

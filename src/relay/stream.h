@@ -1,0 +1,11 @@
+/* The portable pump: libuv's streams, on Windows overlapped I/O. */
+#ifndef HVRELAY_RELAY_STREAM_H
+#define HVRELAY_RELAY_STREAM_H
+
+#include "relay/relay.h"
+
+/* As relay_start, for PUMP_STREAM. */
+struct relay *stream_start(struct loop *loop, struct conn *client, struct conn *target,
+                           const struct relay_owner *owner, void *arg, struct err *err);
+
+#endif
