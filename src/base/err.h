@@ -11,7 +11,7 @@
 #include "base/compiler.h"
 
 struct err {
-    int code;      /* a libuv error number (UV_ECONNREFUSED, ...), or 0 where no system call failed */
+    int code; /* a libuv error number (UV_ECONNREFUSED, ...), or 0 where no system call failed */
     char msg[512]; /* cut, never overflowed */
 };
 

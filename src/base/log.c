@@ -66,10 +66,10 @@ static void PRINTF_LIKE(2, 0) write_line(enum log_level level, const char *forma
     {                                                                                              \
         va_list args;                                                                              \
                                                                                                    \
-        if (level > atomic_load_explicit(&max_level, memory_order_relaxed))                        \
+        if ((level) > atomic_load_explicit(&max_level, memory_order_relaxed))                      \
             return;                                                                                \
         va_start(args, format);                                                                    \
-        write_line(level, format, args);                                                           \
+        write_line((level), format, args);                                                         \
         va_end(args);                                                                              \
     }
 

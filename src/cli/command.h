@@ -6,20 +6,20 @@
 
 /* What stands on the command line behind the command's name. */
 struct arguments {
-    const char *config;        /* -c FILE, or NULL */
-    char *operands[2];         /* what is not an option */
+    const char *config; /* -c FILE, or NULL */
+    char *operands[2];  /* what is not an option */
     int operand_count;
-    char *settings[32];        /* -o KEY=VALUE */
+    char *settings[32]; /* -o KEY=VALUE */
     int setting_count;
 };
 
 struct command {
     const char *name;
-    const char *synopsis; /* behind the name */
-    const char *summary;  /* one line */
-    const char *help;     /* the rest of --help */
-    const char *options;  /* the letters it takes, of "co" */
-    int operands;         /* how many it must have */
+    const char *synopsis;                          /* behind the name */
+    const char *summary;                           /* one line */
+    const char *help;                              /* the rest of --help */
+    const char *options;                           /* the letters it takes, of "co" */
+    int operands;                                  /* how many it must have */
     int (*run)(const struct arguments *arguments); /* returns the exit code */
 };
 

@@ -96,7 +96,8 @@ static void end_section(struct reader *reader)
 
 static bool is_forward_name(const char *name)
 {
-    size_t length = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.");
+    size_t length =
+        strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.");
 
     return length > 0 && length < FORWARD_NAME && name[length] == '\0';
 }
@@ -192,9 +193,9 @@ static int on_key(void *user, const char *section_name, const char *name, const 
     if (!key) {
         const char *nearest = key_nearest(section->keys, name);
 
-        complain(reader, reader->line, nearest ? "unknown key '%s', did you mean '%s'?"
-                                               : "unknown key '%s'",
-                 name, nearest);
+        complain(reader, reader->line,
+                 nearest ? "unknown key '%s', did you mean '%s'?" : "unknown key '%s'", name,
+                 nearest);
         return 1;
     }
     earlier = note_seen(&section->seen, key, reader->line);

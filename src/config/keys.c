@@ -136,9 +136,9 @@ static int set_owner(void *field, const char *value, const struct key *key, stru
 #define A_TIMEOUT "a time such as '250ms', '30s', '5m' or '1h' (not 'off')"
 #define A_SIZE    "a size from 1KiB to 1GiB such as '64KiB' or '1MiB', or 'off'"
 
-
 const struct key program_keys[] = {
-    PROGRAM("workers", "a number of threads from 1 to 256, or 'auto'", set_workers, workers, 1, 256),
+    PROGRAM("workers", "a number of threads from 1 to 256, or 'auto'", set_workers, workers, 1,
+            256),
     PROGRAM("log_level", "'error', 'warning', 'info' or 'debug'", set_log_level, log_level, 0, 0),
     PROGRAM("drain_timeout", A_TIME, set_duration, drain_timeout, 0, UINT64_MAX),
     {NULL, NULL, NULL, 0, 0, 0},

@@ -8,7 +8,10 @@
 #include <uv.h>
 
 struct address {
-    struct sockaddr_storage sa;
+    union {
+        struct sockaddr_storage sa;
+        char pipe[ENDPOINT_NAME]; /* the name of an npipe, which is no socket */
+    };
     uint32_t length; /* bytes of sa in use */
     enum family family;
 };

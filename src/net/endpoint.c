@@ -28,9 +28,12 @@ static const struct word cid_words[] = {
     {NULL, 0},
 };
 static const struct word vm_words[] = {
-    {"any", HYPERV_VM_ANY},           {"children", HYPERV_VM_CHILDREN},
-    {"parent", HYPERV_VM_PARENT},     {"loopback", HYPERV_VM_LOOPBACK},
-    {"silohost", HYPERV_VM_SILOHOST}, {"wsl", HYPERV_VM_WSL},
+    {"any", HYPERV_VM_ANY},
+    {"children", HYPERV_VM_CHILDREN},
+    {"parent", HYPERV_VM_PARENT},
+    {"loopback", HYPERV_VM_LOOPBACK},
+    {"silohost", HYPERV_VM_SILOHOST},
+    {"wsl", HYPERV_VM_WSL},
     {NULL, 0},
 };
 

@@ -36,8 +36,8 @@ int guid_parse(const char *text, struct guid *out)
         bytes[count++] = (uint8_t)(hex_value(text[i]) * 16 + hex_value(text[i + 1]));
         i++;
     }
-    out->data1 = (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 |
-                 bytes[3];
+    out->data1 =
+        (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
     out->data2 = (uint16_t)(bytes[4] << 8 | bytes[5]);
     out->data3 = (uint16_t)(bytes[6] << 8 | bytes[7]);
     memcpy(out->data4, bytes + 8, sizeof out->data4);

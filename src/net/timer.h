@@ -1,7 +1,8 @@
 /* Deadlines: one wheel a loop, driven by one libuv timer that sleeps until the next slot in use.
  *
  * Setting and clearing cost a few pointer writes and no system call, need no memory, and nothing
- * has to be closed: a session has several. A timer fires at most TIMER_GRAIN ms late, never early. */
+ * has to be closed: a session has several. A timer fires at most TIMER_GRAIN ms late, never early.
+ */
 #ifndef HVRELAY_NET_TIMER_H
 #define HVRELAY_NET_TIMER_H
 
@@ -20,7 +21,7 @@ struct timer {
 
 struct timers {
     uv_timer_t handle;
-    uint64_t tick; /* the first slot number not yet visited */
+    uint64_t tick;  /* the first slot number not yet visited */
     uint64_t armed; /* the slot number the handle waits for, or UINT64_MAX */
     uint64_t count; /* timers set */
     struct list slots[TIMER_SLOTS];

@@ -217,6 +217,7 @@ static void send_chunk(struct chunk *chunk)
         free(chunk);
     else
         send_rest(chunk, count > 0 ? (size_t)count : 0);
+    /* cppcheck-suppress memleak ; the chunk belongs to its request now */
 }
 
 static void on_read(uv_stream_t *reader, ssize_t count, const uv_buf_t *buffer)
@@ -224,7 +225,7 @@ static void on_read(uv_stream_t *reader, ssize_t count, const uv_buf_t *buffer)
     struct way *way = reader->data;
     struct chunk *chunk = buffer->base ? list_entry(buffer->base, struct chunk, bytes) : NULL;
 
-    if (count > 0) {
+    if (chunk && count > 0) {
         chunk->way = way;
         chunk->length = (size_t)count;
         send_chunk(chunk);

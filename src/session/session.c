@@ -59,8 +59,8 @@ static void log_end(const struct session *session, const struct relay_end *repor
                  report->lost[CLIENT], report->lost[TARGET]);
     log_info("%s: %s after %.3f s, %" PRIu64 " B up, %" PRIu64 " B down%s%s%s", text,
              report->broken ? "broken" : "done", (double)(now(session) - session->started) / 1000,
-             report->delivered[CLIENT], report->delivered[TARGET], lost,
-             report->broken ? ": " : "", report->broken ? report->reason.msg : "");
+             report->delivered[CLIENT], report->delivered[TARGET], lost, report->broken ? ": " : "",
+             report->broken ? report->reason.msg : "");
 }
 
 static void on_relay_done(void *arg, const struct relay_end *report)

@@ -101,6 +101,15 @@ static void on_abort(struct worker *worker, struct message *message)
         session_abort(list_entry(worker->sessions.next, struct session, link), "hvrelay stops");
 }
 
+/* A worker that has ended needs no waking. */
+static void wake(struct worker *worker)
+{
+    uv_mutex_lock(&worker->lock);
+    if (!worker->ended)
+        uv_async_send(&worker->wake);
+    uv_mutex_unlock(&worker->lock);
+}
+
 void worker_session_ended(struct worker *worker, struct forward *forward)
 {
     struct crew *crew = worker->crew;
@@ -109,7 +118,7 @@ void worker_session_ended(struct worker *worker, struct forward *forward)
     atomic_fetch_add(&forward->ended, 1);
     if (atomic_load(&crew->waiting) > 0) {
         for (unsigned i = 0; i < crew->count; i++)
-            uv_async_send(&crew->workers[i].wake);
+            wake(&crew->workers[i]);
     }
     if (family_is_single(forward->config.listen.family))
         uv_async_send(crew->notice);
@@ -140,6 +149,9 @@ static void run_worker(void *arg)
     int status;
 
     loop_run(&worker->loop);
+    uv_mutex_lock(&worker->lock);
+    worker->ended = true;
+    uv_mutex_unlock(&worker->lock);
     uv_close((uv_handle_t *)&worker->wake, NULL);
     pumps_destroy(worker->pumps);
     status = loop_destroy(&worker->loop);
@@ -192,7 +204,7 @@ void worker_post(struct worker *worker, struct message *message)
     uv_mutex_lock(&worker->lock);
     list_append(&worker->mailbox, &message->link);
     uv_mutex_unlock(&worker->lock);
-    uv_async_send(&worker->wake);
+    wake(worker);
 }
 
 void worker_add(struct worker *worker, struct gate *gate, struct forward *forward)

@@ -11,9 +11,9 @@ struct worker;
 struct crew {
     struct worker *workers;
     unsigned count;
-    atomic_uint waiting;   /* gates that wait for room: a session that ends wakes them */
-    uv_async_t *notice;    /* of the main loop: a worker has ended, or a single forward's session */
-    atomic_uint at_work;   /* workers whose thread has not ended */
+    atomic_uint waiting; /* gates that wait for room: a session that ends wakes them */
+    uv_async_t *notice;  /* of the main loop: a worker has ended, or a single forward's session */
+    atomic_uint at_work; /* workers whose thread has not ended */
 };
 
 /* Work for a worker, from another thread. Embedded by the sender, who may use it again once it
@@ -42,8 +42,9 @@ struct worker {
     bool draining;
 
     uv_async_t wake;
-    uv_mutex_t lock; /* of the mailbox */
+    uv_mutex_t lock; /* of the two below */
     struct list mailbox;
+    bool ended; /* nobody may wake it any more */
     struct message drain, abort;
 };
 

@@ -54,7 +54,8 @@ int eventlog_install(const char *source, struct err *err)
     }
     if (status == ERROR_SUCCESS)
         return 0;
-    return err_windows(err, (unsigned long)status, "cannot register '%s' with the Event Log", source);
+    return err_windows(err, (unsigned long)status, "cannot register '%s' with the Event Log",
+                       source);
 }
 
 int eventlog_uninstall(const char *source, struct err *err)

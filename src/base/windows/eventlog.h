@@ -1,4 +1,5 @@
-/* The Windows Event Log: what a service says to the administrator. The detail is in the log file. */
+/* The Windows Event Log: what a service says to the administrator. The detail is in the log file.
+ */
 #ifndef HVRELAY_BASE_WINDOWS_EVENTLOG_H
 #define HVRELAY_BASE_WINDOWS_EVENTLOG_H
 

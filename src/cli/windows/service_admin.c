@@ -226,9 +226,8 @@ static int stop_and_wait(SC_HANDLE service, struct err *err)
         return set_scm_error(err, GetLastError(), "cannot stop the service");
     if (wait_while(service, SERVICE_STOP_PENDING, &status, err) != 0)
         return -1;
-    return status.dwCurrentState == SERVICE_STOPPED
-               ? 0
-               : err_set(err, 0, "the service did not stop");
+    return status.dwCurrentState == SERVICE_STOPPED ? 0
+                                                    : err_set(err, 0, "the service did not stop");
 }
 
 int service_start(struct err *err)

@@ -64,8 +64,8 @@ static bool accept_one(struct acceptor *acceptor, int fd)
         unwatch_all(acceptor);
         return false;
     }
-    incoming.rfd = accept4(fd, (struct sockaddr *)&address.sa, &address.length,
-                           SOCK_NONBLOCK | SOCK_CLOEXEC);
+    incoming.rfd =
+        accept4(fd, (struct sockaddr *)&address.sa, &address.length, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (incoming.rfd < 0) {
         int error = errno;
 
@@ -91,7 +91,8 @@ static void accept_all(struct acceptor *acceptor)
     for (int i = 0; i < acceptor->listener->count; i++) {
         int budget = ACCEPT_BATCH;
 
-        while (budget-- > 0 && acceptor->watching && accept_one(acceptor, acceptor->listener->fds[i]))
+        while (budget-- > 0 && acceptor->watching &&
+               accept_one(acceptor, acceptor->listener->fds[i]))
             ;
     }
 }

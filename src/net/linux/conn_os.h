@@ -15,16 +15,16 @@ struct conn {
     struct loop *loop;
     void (*ready)(struct conn *conn); /* after each event */
     void *owner;                      /* whose `ready` this is */
-    struct conn_streams *streams; /* once the portable pump has it */
-    int rfd, wfd;                 /* the same, but for stdio; -1 where closed */
-    uint8_t family;               /* enum family, after translation: vsock for a hyperv endpoint */
-    bool readable, writable;      /* since the last EAGAIN */
-    bool hangup;                  /* the peer has ended its write half: reads go on to EOF */
-    bool failed;                  /* EPOLLERR was seen */
-    bool closed;                  /* EPOLLHUP was seen: both halves are over */
-    bool socket;                  /* not a pipe, terminal or file */
-    bool stops_short;             /* a short read does not mean that nothing is left */
-    bool pollable;                /* not a regular file: those are always ready */
+    struct conn_streams *streams;     /* once the portable pump has it */
+    int rfd, wfd;                     /* the same, but for stdio; -1 where closed */
+    uint8_t family;          /* enum family, after translation: vsock for a hyperv endpoint */
+    bool readable, writable; /* since the last EAGAIN */
+    bool hangup;             /* the peer has ended its write half: reads go on to EOF */
+    bool failed;             /* EPOLLERR was seen */
+    bool closed;             /* EPOLLHUP was seen: both halves are over */
+    bool socket;             /* not a pipe, terminal or file */
+    bool stops_short;        /* a short read does not mean that nothing is left */
+    bool pollable;           /* not a regular file: those are always ready */
 };
 
 struct incoming {

@@ -11,10 +11,10 @@ struct listener {
     enum family family; /* of its sockets: vsock for a hyperv endpoint */
     int count;
     int fds[LISTENER_SOCKETS];
-    bool single;           /* there is only one stream, and it is here already */
-    struct incoming only;  /* that one */
-    atomic_bool taken;     /* it has been handed out */
-    bool unlink_path;      /* we made the unix socket's file */
+    bool single;          /* there is only one stream, and it is here already */
+    struct incoming only; /* that one */
+    atomic_bool taken;    /* it has been handed out */
+    bool unlink_path;     /* we made the unix socket's file */
 };
 
 #endif

@@ -22,7 +22,7 @@ struct loop {
     struct watch libuv;
     int epoll;
     bool stopping;
-    bool libuv_ready; /* its descriptor has events, or something was started meanwhile */
+    bool libuv_ready;  /* its descriptor has events, or something was started meanwhile */
     int event, events; /* the turn's events: the next one to handle, and how many there are */
     struct epoll_event turn[LOOP_EVENTS];
 };

@@ -124,8 +124,8 @@ int gcs_add(const struct guid *id, const char *name, struct err *err)
         return err_set(err, UV_EINVAL, "the name '%s' is too long or not UTF-8", name);
     key_name(id, key);
     swprintf(path, sizeof path / sizeof *path, L"%ls\\%ls", root_path, key);
-    status = RegCreateKeyExW(HKEY_LOCAL_MACHINE, path, 0, NULL, 0, KEY_WRITE | KEY_WOW64_64KEY, NULL,
-                             &service, NULL);
+    status = RegCreateKeyExW(HKEY_LOCAL_MACHINE, path, 0, NULL, 0, KEY_WRITE | KEY_WOW64_64KEY,
+                             NULL, &service, NULL);
     if (status != ERROR_SUCCESS)
         return set_registry_error(err, status, "cannot register the guest service");
     status = RegSetValueExW(service, L"ElementName", 0, REG_SZ, (const BYTE *)wide,

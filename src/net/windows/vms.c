@@ -140,9 +140,9 @@ static HRESULT query(IWbemServices *services, struct list_of_vms *list)
     BSTR language = SysAllocString(L"WQL");
     BSTR text = SysAllocString(L"SELECT Name, ElementName, EnabledState FROM Msvm_ComputerSystem");
     IEnumWbemClassObject *rows = NULL;
-    HRESULT hr = IWbemServices_ExecQuery(services, language, text,
-                                         WBEM_FLAG_FORWARD_ONLY | WBEM_FLAG_RETURN_IMMEDIATELY,
-                                         NULL, &rows);
+    HRESULT hr =
+        IWbemServices_ExecQuery(services, language, text,
+                                WBEM_FLAG_FORWARD_ONLY | WBEM_FLAG_RETURN_IMMEDIATELY, NULL, &rows);
 
     SysFreeString(text);
     SysFreeString(language);
@@ -174,8 +174,8 @@ static HRESULT connect_and_query(IWbemLocator *locator, struct list_of_vms *list
 static HRESULT ask(struct list_of_vms *list)
 {
     IWbemLocator *locator = NULL;
-    HRESULT hr = CoCreateInstance(&CLSID_WbemLocator, NULL, CLSCTX_INPROC_SERVER,
-                                  &IID_IWbemLocator, (void **)&locator);
+    HRESULT hr = CoCreateInstance(&CLSID_WbemLocator, NULL, CLSCTX_INPROC_SERVER, &IID_IWbemLocator,
+                                  (void **)&locator);
 
     if (FAILED(hr))
         return hr;

@@ -73,8 +73,8 @@ static ssize_t write_some(struct flow *flow, const unsigned char *bytes, size_t 
 
 static int flush_held(struct flow *flow)
 {
-    ssize_t count = write_some(flow, flow->held + flow->held_start,
-                               flow->held_end - flow->held_start);
+    ssize_t count =
+        write_some(flow, flow->held + flow->held_start, flow->held_end - flow->held_start);
 
     if (count < 0)
         return (int)count;

@@ -22,15 +22,15 @@ enum { BUFFER_SIZE = 256 * 1024 };
 
 struct flow {
     struct conn *from, *to;
-    uint64_t *delivered;   /* the relay's count for this direction */
-    struct pipe *pipe;     /* while splicing */
-    unsigned char *held;   /* read, not yet written */
+    uint64_t *delivered; /* the relay's count for this direction */
+    struct pipe *pipe;   /* while splicing */
+    unsigned char *held; /* read, not yet written */
     uint32_t held_start, held_end;
-    uint8_t pump;          /* enum pump */
-    uint8_t streak;        /* full reads in a row */
-    bool splice_refused;   /* this kernel does not splice this pair */
-    bool eof;              /* read, and to be passed on once all is delivered */
-    bool ended;            /* and passed on */
+    uint8_t pump;        /* enum pump */
+    uint8_t streak;      /* full reads in a row */
+    bool splice_refused; /* this kernel does not splice this pair */
+    bool eof;            /* read, and to be passed on once all is delivered */
+    bool ended;          /* and passed on */
 };
 
 enum flow_state {

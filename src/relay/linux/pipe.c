@@ -6,13 +6,16 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { PIPE_SIZE = 1 << 20 }; /* the most that /proc/sys/fs/pipe-max-size allows by default */
+enum {
+    PIPE_SIZE = 1 << 20, /* the most that /proc/sys/fs/pipe-max-size allows by default */
+    MOST_OPEN = 64,      /* a user's share of pipe memory, in pipes of that size */
+    MOST_IDLE = 8,
+};
 
-void pipe_pool_init(struct pipe_pool *pool, int most)
+void pipe_pool_init(struct pipe_pool *pool)
 {
     list_init(&pool->idle);
-    pool->open = 0;
-    pool->most = most;
+    pool->count = pool->open = 0;
 }
 
 static void pipe_close(struct pipe_pool *pool, struct pipe *pipe)
@@ -30,6 +33,7 @@ void pipe_pool_close(struct pipe_pool *pool)
         struct pipe *pipe = list_entry(pool->idle.next, struct pipe, link);
 
         list_remove(&pipe->link);
+        pool->count--;
         pipe_close(pool, pipe);
     }
 }
@@ -65,10 +69,11 @@ struct pipe *pipe_take(struct pipe_pool *pool)
     if (!list_empty(&pool->idle)) {
         pipe = list_entry(pool->idle.prev, struct pipe, link); /* the one most likely in cache */
         list_remove(&pipe->link);
+        pool->count--;
         return pipe;
     }
     /* Sessions come before speed: pipes leave them half of the descriptors. */
-    if (pool->open >= pool->most || !descriptors_take(2, descriptors_total() / 2))
+    if (pool->open >= MOST_OPEN || !descriptors_take(2, descriptors_total() / 2))
         return NULL;
     pipe = pipe_open(pool);
     if (!pipe)
@@ -78,8 +83,10 @@ struct pipe *pipe_take(struct pipe_pool *pool)
 
 void pipe_give(struct pipe_pool *pool, struct pipe *pipe)
 {
-    if (pipe->length > 0)
+    if (pipe->length > 0 || pool->count >= MOST_IDLE) {
         pipe_close(pool, pipe);
-    else
-        list_append(&pool->idle, &pipe->link);
+        return;
+    }
+    list_append(&pool->idle, &pipe->link);
+    pool->count++;
 }

@@ -16,17 +16,18 @@ struct pipe {
 
 struct pipe_pool {
     struct list idle;
-    int open; /* idle or in use */
-    int most;
+    int count; /* of idle ones */
+    int open;  /* idle or in use */
 };
 
-void pipe_pool_init(struct pipe_pool *pool, int most);
+void pipe_pool_init(struct pipe_pool *pool);
 void pipe_pool_close(struct pipe_pool *pool);
 
 /* A pipe that is empty, or NULL where the pool or the system has no more. */
 struct pipe *pipe_take(struct pipe_pool *pool);
 
-/* Gives it back. One that still holds data is closed: it must never reach another session. */
+/* Gives it back: a few are kept for the next one, the others closed. So is one that still holds
+ * data: it must never reach another session. */
 void pipe_give(struct pipe_pool *pool, struct pipe *pipe);
 
 #endif

@@ -4,8 +4,6 @@
 
 #include <stdlib.h>
 
-enum { MOST_PIPES = 32 }; /* of one worker: 32 MiB of pipe memory while all are in use */
-
 int pumps_create(struct loop *loop, struct pumps **out, struct err *err)
 {
     struct pumps *pumps = calloc(1, sizeof *pumps);
@@ -17,7 +15,7 @@ int pumps_create(struct loop *loop, struct pumps **out, struct err *err)
         return err_system(err, UV_ENOMEM, "cannot make the relay's buffers");
     }
     pumps->loop = loop;
-    pipe_pool_init(&pumps->pool, MOST_PIPES);
+    pipe_pool_init(&pumps->pool);
     *out = pumps;
     return 0;
 }
