@@ -16,9 +16,13 @@ struct address {
     enum family family;
 };
 
-/* The address of an endpoint that needs no lookup: any family but tcp, which resolve.h handles.
- * Returns 0, or -1 where this system has no such sockets, with what to use instead. */
+/* The address of an endpoint of any family but tcp, which resolve.h handles. Returns 0, or -1 where
+ * this system has no such sockets, with what to use instead. */
 int address_from_endpoint(const struct endpoint *endpoint, struct address *out, struct err *err);
+
+/* True where address_from_endpoint has to ask somebody else (for the VM of a name, say), which may
+ * block, and whose answer may be another one next time. */
+bool address_needs_lookup(const struct endpoint *endpoint);
 
 /* Fills `out` from what accept or getsockname gave for a socket of that family. */
 void address_to_peer(const struct address *address, struct peer *out);

@@ -108,13 +108,14 @@ static void on_connected(struct connector *connector, int status)
         end_round(dial);
 }
 
-static void on_resolved(void *arg, int status, const struct address *addresses, int count)
+static void on_resolved(void *arg, const struct err *err, const struct address *addresses,
+                        int count)
 {
     struct dial *dial = arg;
 
     dial->resolve = NULL;
-    if (status != 0) {
-        err_system(&dial->err, status, "cannot look up '%s'", dial->plan.target->u.tcp.host);
+    if (err) {
+        dial->err = *err;
         end_round(dial);
         return;
     }
@@ -135,7 +136,7 @@ static void on_deadline(struct timer *timer)
     if (dial->resolve) {
         resolve_cancel(dial->resolve);
         dial->resolve = NULL;
-        err_system(&dial->err, UV_ETIMEDOUT, "cannot look up '%s'", dial->plan.target->u.tcp.host);
+        err_system(&dial->err, UV_ETIMEDOUT, "cannot look up its name");
     } else {
         set_reason(dial, status ? status : UV_ETIMEDOUT);
     }
@@ -162,7 +163,7 @@ static void look_up(struct dial *dial)
 {
     dial->resolve = resolve_start(dial->loop, dial->plan.target, on_resolved, dial);
     if (!dial->resolve) {
-        err_system(&dial->err, UV_ENOMEM, "cannot look up '%s'", dial->plan.target->u.tcp.host);
+        err_system(&dial->err, UV_ENOMEM, "cannot look up its name");
         end_at_once(dial);
     }
 }

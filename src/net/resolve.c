@@ -5,8 +5,16 @@
 #include <string.h>
 
 struct resolve {
-    uv_getaddrinfo_t request;
-    resolve_done *done; /* NULL once cancelled */
+    union {
+        uv_req_t any;
+        uv_getaddrinfo_t host;
+        uv_work_t vm;
+    } request;
+    struct endpoint endpoint;
+    struct address address; /* of the VM */
+    struct err err;
+    bool failed;            /* there is none, and err tells why */
+    resolve_done *done;     /* NULL once cancelled */
     void *arg;
 };
 
@@ -38,6 +46,8 @@ int resolve_literal(const struct endpoint *endpoint, struct address *out, struct
 {
     if (endpoint->family == FAMILY_TCP)
         return literal_tcp(endpoint->u.tcp.host, endpoint->u.tcp.port, out);
+    if (address_needs_lookup(endpoint))
+        return 0;
     return address_from_endpoint(endpoint, out, err) == 0 ? 1 : -1;
 }
 
@@ -88,35 +98,70 @@ int resolve_now(const struct endpoint *endpoint, struct address *out, int max, s
     return err_system(err, status, "cannot look up '%s'", host);
 }
 
-static void on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *info)
+/* --- a look-up under way --- */
+
+static void finish(struct resolve *resolve, bool failed, const struct address *addresses, int count)
 {
-    struct resolve *resolve = request->data;
+    if (resolve->done)
+        resolve->done(resolve->arg, failed ? &resolve->err : NULL, addresses, count);
+    free(resolve);
+}
+
+static void on_host(uv_getaddrinfo_t *request, int status, struct addrinfo *info)
+{
+    struct resolve *resolve = list_entry(request, struct resolve, request.host);
     struct address addresses[RESOLVE_MAX];
     int count = status == 0 ? copy_results(info, addresses, RESOLVE_MAX) : 0;
 
-    if (status == 0 && count == 0)
-        status = UV_EAI_NODATA;
-    if (resolve->done)
-        resolve->done(resolve->arg, status, addresses, count);
     uv_freeaddrinfo(info);
-    free(resolve);
+    if (count == 0)
+        err_system(&resolve->err, status ? status : UV_EAI_NODATA, "cannot look up '%s'",
+                   resolve->endpoint.u.tcp.host);
+    finish(resolve, count == 0, addresses, count);
+}
+
+static int look_up_host(struct loop *loop, struct resolve *resolve)
+{
+    struct addrinfo hints;
+    char port[8];
+
+    prepare(&resolve->endpoint, port, &hints);
+    return uv_getaddrinfo(&loop->uv, &resolve->request.host, on_host, resolve->endpoint.u.tcp.host,
+                          port, &hints);
+}
+
+/* On a thread of libuv's pool. */
+static void work_on_vm(uv_work_t *request)
+{
+    struct resolve *resolve = list_entry(request, struct resolve, request.vm);
+
+    resolve->failed = address_from_endpoint(&resolve->endpoint, &resolve->address, &resolve->err);
+}
+
+static void on_vm(uv_work_t *request, int status)
+{
+    struct resolve *resolve = list_entry(request, struct resolve, request.vm);
+
+    (void)status; /* cancelled, that is nobody waits for it */
+    finish(resolve, resolve->failed, &resolve->address, 1);
 }
 
 struct resolve *resolve_start(struct loop *loop, const struct endpoint *endpoint,
                               resolve_done *done, void *arg)
 {
     struct resolve *resolve = malloc(sizeof *resolve);
-    struct addrinfo hints;
-    char port[8];
+    int status;
 
     if (!resolve)
         return NULL;
-    resolve->request.data = resolve;
+    resolve->endpoint = *endpoint;
     resolve->done = done;
     resolve->arg = arg;
-    prepare(endpoint, port, &hints);
-    if (uv_getaddrinfo(&loop->uv, &resolve->request, on_resolved, endpoint->u.tcp.host, port,
-                       &hints) == 0)
+    if (endpoint->family == FAMILY_TCP)
+        status = look_up_host(loop, resolve);
+    else
+        status = uv_queue_work(&loop->uv, &resolve->request.vm, work_on_vm, on_vm);
+    if (status == 0)
         return resolve;
     free(resolve);
     return NULL;
@@ -125,5 +170,5 @@ struct resolve *resolve_start(struct loop *loop, const struct endpoint *endpoint
 void resolve_cancel(struct resolve *resolve)
 {
     resolve->done = NULL;
-    uv_cancel((uv_req_t *)&resolve->request); /* fails where it already runs: then it runs out */
+    uv_cancel(&resolve->request.any); /* fails where it already runs: then it runs out */
 }

@@ -1,4 +1,4 @@
-/* Host names to addresses. */
+/* Names to addresses: of hosts, and of virtual machines where the system knows them. */
 #ifndef HVRELAY_NET_RESOLVE_H
 #define HVRELAY_NET_RESOLVE_H
 
@@ -18,8 +18,9 @@ int resolve_literal(const struct endpoint *endpoint, struct address *out, struct
 /* A look-up under way on libuv's thread pool. */
 struct resolve;
 
-/* `count` addresses, in the order to try them; or status < 0, a libuv error number. */
-typedef void resolve_done(void *arg, int status, const struct address *addresses, int count);
+/* `count` addresses, in the order to try them; or `err`, which names what was looked for. */
+typedef void resolve_done(void *arg, const struct err *err, const struct address *addresses,
+                          int count);
 
 /* `done` is called once, from the loop. Returns NULL where memory is short. */
 struct resolve *resolve_start(struct loop *loop, const struct endpoint *endpoint,

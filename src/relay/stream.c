@@ -152,7 +152,7 @@ static void delivered(struct way *way, size_t length)
 
 static void on_written(uv_write_t *request, int status)
 {
-    struct chunk *chunk = list_entry(request, struct chunk, request);
+    struct chunk *chunk = request->data;
     struct way *way = chunk->way;
     struct stream_relay *relay = way->relay;
     size_t length = chunk->length;
@@ -183,6 +183,7 @@ static void send_rest(struct chunk *chunk, size_t from)
     uv_buf_t buffer = uv_buf_init(chunk->bytes + from, (unsigned)(chunk->length - from));
     int status;
 
+    chunk->request.data = chunk;
     chunk->length -= from;
     way->lost += chunk->length;
     status = uv_write(&chunk->request, way->writer, &buffer, 1, on_written);
@@ -217,7 +218,6 @@ static void send_chunk(struct chunk *chunk)
         free(chunk);
     else
         send_rest(chunk, count > 0 ? (size_t)count : 0);
-    /* cppcheck-suppress memleak ; the chunk belongs to its request now */
 }
 
 static void on_read(uv_stream_t *reader, ssize_t count, const uv_buf_t *buffer)
@@ -246,6 +246,7 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
     (void)handle;
     (void)suggested;
     *buffer = uv_buf_init(chunk ? chunk->bytes : NULL, chunk ? CHUNK_SIZE : 0);
+    /* on_read gets it back. cppcheck-suppress memleak */
 }
 
 static void start_reading(struct way *way)

@@ -94,6 +94,12 @@ int address_from_endpoint(const struct endpoint *endpoint, struct address *out, 
     }
 }
 
+bool address_needs_lookup(const struct endpoint *endpoint)
+{
+    (void)endpoint;
+    return false;
+}
+
 static void tcp_to_peer(const struct address *address, struct peer *out)
 {
     const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)&address->sa;

@@ -1,0 +1,267 @@
+#include "listener_os.h"
+
+#include "net/address.h"
+#include "op.h"
+
+#include <stdlib.h>
+
+enum {
+    RETRY_DELAY = 100,                                      /* ms between tries after trouble */
+    ADDRESS_ROOM = sizeof(struct sockaddr_storage) + 16,    /* as AcceptEx asks for it */
+};
+
+struct accept_op {
+    struct op op;
+    struct accept_slot *slot;
+    enum family family;
+    HANDLE handle; /* of the stream to be; NULL once it was given away */
+    char addresses[2 * ADDRESS_ROOM];
+};
+
+static void discard(struct op *op)
+{
+    struct accept_op *accept = list_entry(op, struct accept_op, op);
+
+    if (accept->handle)
+        handle_close(accept->family, accept->handle);
+    op_free(op);
+}
+
+static void set_trouble(struct acceptor *acceptor, int code)
+{
+    bool troubled = code != 0;
+
+    if (troubled)
+        timer_set(&acceptor->loop->timers, &acceptor->retry, RETRY_DELAY);
+    if (troubled == acceptor->troubled)
+        return;
+    acceptor->troubled = troubled;
+    acceptor->owner->trouble(acceptor, code);
+}
+
+/* --- starting an accept --- */
+
+static void on_arrived(struct op *op, DWORD error);
+
+/* A client that came before ConnectNamedPipe is as good as one that comes after. */
+static int start_pipe(struct accept_op *accept, struct listener *listener)
+{
+    DWORD error;
+    int status = 0;
+
+    accept->handle = InterlockedExchangePointer(&listener->first_pipe, NULL);
+    if (!accept->handle)
+        status = npipe_create(listener->endpoint.u.name, false, &accept->handle);
+    if (status != 0) {
+        accept->handle = NULL;
+        return status;
+    }
+    if (ConnectNamedPipe(accept->handle, &accept->op.overlapped))
+        return 0;
+    error = GetLastError();
+    if (error == ERROR_PIPE_CONNECTED)
+        SetEvent(accept->op.overlapped.hEvent);
+    return error == ERROR_PIPE_CONNECTED || error == ERROR_IO_PENDING ? 0 : sock_error(error);
+}
+
+/* The accepting socket is made like the listening one, whose options it does not inherit. */
+static int start_socket(struct accept_op *accept, struct listener *listener, SOCKET socket)
+{
+    struct address address = {.family = listener->endpoint.family};
+    SOCKET stream;
+    DWORD bytes;
+    int length = sizeof address.sa;
+    int status;
+
+    if (getsockname(socket, (struct sockaddr *)&address.sa, &length) != 0)
+        return sock_error((DWORD)WSAGetLastError());
+    status = sock_create(&address, &listener->options, &stream);
+    if (status != 0)
+        return status;
+    accept->handle = (HANDLE)stream;
+    if (!listener->accept_ex(socket, stream, accept->addresses, 0, ADDRESS_ROOM, ADDRESS_ROOM,
+                             &bytes, &accept->op.overlapped) &&
+        WSAGetLastError() != WSA_IO_PENDING)
+        return sock_error((DWORD)WSAGetLastError());
+    return 0;
+}
+
+static int start(struct accept_slot *slot)
+{
+    struct listener *listener = slot->acceptor->listener;
+    bool pipe = listener->endpoint.family == FAMILY_NPIPE;
+    struct accept_op *accept = calloc(1, sizeof *accept);
+    HANDLE on;
+    int status;
+
+    if (!accept)
+        return UV_ENOMEM;
+    status = op_init(&accept->op, slot->acceptor->loop, discard);
+    if (status != 0) {
+        free(accept);
+        return status;
+    }
+    accept->slot = slot;
+    accept->family = listener->endpoint.family;
+    status = pipe ? start_pipe(accept, listener)
+                  : start_socket(accept, listener, listener->sockets[slot->way]);
+    if (status != 0) {
+        discard(&accept->op);
+        return status;
+    }
+    on = pipe ? accept->handle : (HANDLE)listener->sockets[slot->way];
+    status = op_await(&accept->op, on, !pipe, on_arrived);
+    if (status == 0)
+        slot->op = accept;
+    return status;
+}
+
+/* --- what has arrived --- */
+
+/* The socket learns that it is connected, and to whom. */
+static int complete(struct accept_op *accept, SOCKET listening, struct peer *peer)
+{
+    struct address address = {.family = accept->family};
+    SOCKET socket = (SOCKET)accept->handle;
+    int length = sizeof address.sa;
+
+    if (accept->family != FAMILY_NPIPE &&
+        (setsockopt(socket, SOL_SOCKET, SO_UPDATE_ACCEPT_CONTEXT, (const char *)&listening,
+                    sizeof listening) != 0 ||
+         getpeername(socket, (struct sockaddr *)&address.sa, &length) != 0))
+        return -1;
+    address_to_peer(&address, peer);
+    return 0;
+}
+
+/* False where the owner has no room for it. */
+static bool hand_over(struct accept_slot *slot)
+{
+    struct acceptor *acceptor = slot->acceptor;
+    struct accept_op *accept = slot->op;
+    struct incoming incoming = {.family = accept->family, .handle = accept->handle};
+    struct peer peer;
+
+    if (!acceptor->owner->admit(acceptor))
+        return false;
+    slot->op = NULL;
+    slot->arrived = false;
+    if (complete(accept, acceptor->listener->sockets[slot->way], &peer) != 0) {
+        discard(&accept->op);
+        acceptor->owner->retract(acceptor); /* it went away again */
+        return true;
+    }
+    accept->handle = NULL;
+    discard(&accept->op);
+    set_trouble(acceptor, 0);
+    acceptor->owner->accepted(acceptor, &incoming, &peer);
+    return true;
+}
+
+/* Hands over what has arrived and starts what is to be started; the owner may stop the acceptor
+ * meanwhile. */
+static void serve(struct acceptor *acceptor)
+{
+    for (int i = 0; i < acceptor->slots && acceptor->loop; i++) {
+        struct accept_slot *slot = &acceptor->slot[i];
+        int status;
+
+        if (slot->arrived && !hand_over(slot))
+            return;
+        if (!acceptor->loop || slot->op)
+            continue;
+        status = start(slot);
+        if (status != 0) {
+            set_trouble(acceptor, status);
+            return;
+        }
+    }
+}
+
+/* An error is the one client's that came and went: another accept takes the place. The turn in
+ * between keeps a listener that fails at once from spinning inside one turn of the loop. */
+static void on_arrived(struct op *op, DWORD error)
+{
+    struct accept_op *accept = list_entry(op, struct accept_op, op);
+    struct accept_slot *slot = accept->slot;
+
+    slot->arrived = error == 0;
+    if (error != 0) {
+        slot->op = NULL;
+        discard(op);
+    }
+    acceptor_resume(slot->acceptor);
+}
+
+/* --- the one stream that standard input and output are --- */
+
+static void serve_single(struct acceptor *acceptor)
+{
+    struct listener *listener = acceptor->listener;
+    struct peer peer = {.family = (uint8_t)listener->endpoint.family};
+    struct incoming incoming;
+    struct err err;
+
+    if (listener->taken || !acceptor->owner->admit(acceptor))
+        return;
+    if (InterlockedExchange(&listener->taken, 1) ||
+        sock_take_single(&listener->endpoint, &incoming, &err) != 0) {
+        acceptor->owner->retract(acceptor);
+        return;
+    }
+    acceptor->owner->accepted(acceptor, &incoming, &peer);
+}
+
+/* --- the contract --- */
+
+static void on_resume(struct task *task)
+{
+    struct acceptor *acceptor = list_entry(task, struct acceptor, resume);
+
+    if (acceptor->listener->single)
+        serve_single(acceptor);
+    else
+        serve(acceptor);
+}
+
+static void on_retry(struct timer *timer)
+{
+    acceptor_resume(list_entry(timer, struct acceptor, retry));
+}
+
+int acceptor_start(struct acceptor *acceptor, struct loop *loop, struct listener *listener,
+                   const struct acceptor_owner *owner)
+{
+    *acceptor = (struct acceptor){.owner = owner, .loop = loop, .listener = listener};
+    timer_init(&acceptor->retry, on_retry);
+    task_init(&acceptor->resume, on_resume);
+    acceptor->slots = listener_ways(listener) * ACCEPTS_PENDING;
+    for (int i = 0; i < acceptor->slots; i++)
+        acceptor->slot[i] = (struct accept_slot){.acceptor = acceptor, .way = i / ACCEPTS_PENDING};
+    acceptor_resume(acceptor);
+    return 0;
+}
+
+void acceptor_resume(struct acceptor *acceptor)
+{
+    if (acceptor->loop)
+        loop_defer(acceptor->loop, &acceptor->resume);
+}
+
+void acceptor_stop(struct acceptor *acceptor)
+{
+    if (!acceptor->loop)
+        return;
+    timer_clear(&acceptor->loop->timers, &acceptor->retry);
+    task_cancel(&acceptor->resume);
+    for (int i = 0; i < acceptor->slots; i++) {
+        struct accept_slot *slot = &acceptor->slot[i];
+
+        if (slot->op && slot->arrived)
+            discard(&slot->op->op);
+        else if (slot->op)
+            op_abandon(&slot->op->op);
+        slot->op = NULL;
+    }
+    acceptor->loop = NULL;
+}

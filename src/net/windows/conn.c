@@ -1,0 +1,243 @@
+#include "net/conn.h"
+
+#include "sock_os.h"
+
+#include <io.h>
+#include <stdlib.h>
+
+#include <winsock2.h>
+
+/* libuv's handles must stay where they are until their close callbacks have run. */
+struct stream {
+    union {
+        uv_handle_t any;
+        uv_stream_t stream;
+        uv_tcp_t tcp;
+        uv_pipe_t pipe;
+        uv_tty_t tty;
+    } u;
+    struct conn_streams *all;
+};
+
+struct conn_streams {
+    struct stream streams[2]; /* the second one is the writer of stdio */
+    int open;
+};
+
+void conn_init(struct conn *conn)
+{
+    conn->streams = NULL;
+    conn->family = FAMILY_TCP;
+}
+
+bool conn_is_open(const struct conn *conn)
+{
+    return conn->streams != NULL;
+}
+
+/* --- opening --- */
+
+static void on_stream_closed(uv_handle_t *handle)
+{
+    struct conn_streams *all = list_entry(handle, struct stream, u.any)->all;
+
+    if (--all->open == 0)
+        free(all);
+}
+
+static void close_stream(struct conn_streams *all, int i)
+{
+    if (!uv_is_closing(&all->streams[i].u.any))
+        uv_close(&all->streams[i].u.any, on_stream_closed);
+}
+
+/* The next of the streams, once its handle is initialised. */
+static void count_in(struct conn_streams *all)
+{
+    all->streams[all->open].all = all;
+    all->open++;
+}
+
+static int open_socket(struct conn_streams *all, struct loop *loop, HANDLE handle)
+{
+    uv_tcp_t *tcp = &all->streams[0].u.tcp;
+    int status = uv_tcp_init(&loop->uv, tcp);
+
+    if (status == 0) {
+        count_in(all);
+        status = uv_tcp_open(tcp, (uv_os_sock_t)handle);
+    }
+    if (status != 0)
+        closesocket((SOCKET)handle);
+    return status;
+}
+
+/* libuv takes pipes as descriptors of the C library, which own the handle from then on. */
+static int open_pipe(struct conn_streams *all, struct loop *loop, int fd)
+{
+    uv_pipe_t *pipe = &all->streams[all->open].u.pipe;
+    int status = uv_pipe_init(&loop->uv, pipe, 0);
+
+    if (status == 0) {
+        count_in(all);
+        status = uv_pipe_open(pipe, fd);
+    }
+    return status;
+}
+
+static int open_named_pipe(struct conn_streams *all, struct loop *loop, HANDLE handle)
+{
+    int fd = _open_osfhandle((intptr_t)handle, 0);
+    int status;
+
+    if (fd < 0) {
+        CloseHandle(handle);
+        return UV_EMFILE;
+    }
+    status = open_pipe(all, loop, fd);
+    if (status != 0)
+        _close(fd);
+    return status;
+}
+
+static int open_standard(struct conn_streams *all, struct loop *loop, int fd)
+{
+    uv_tty_t *tty = &all->streams[all->open].u.tty;
+    int status;
+
+    switch (uv_guess_handle(fd)) {
+    case UV_NAMED_PIPE:
+        return open_pipe(all, loop, fd);
+    case UV_TTY:
+        status = uv_tty_init(&loop->uv, tty, fd, 0);
+        if (status == 0)
+            count_in(all);
+        return status;
+    default:
+        return UV_ENOTSUP;
+    }
+}
+
+static int open_any(struct conn_streams *all, struct loop *loop,
+                    const struct incoming *incoming)
+{
+    int status;
+
+    switch (incoming->family) {
+    case FAMILY_NPIPE:
+        return open_named_pipe(all, loop, incoming->handle);
+    case FAMILY_STDIO:
+        status = open_standard(all, loop, 0);
+        return status == 0 ? open_standard(all, loop, 1) : status;
+    default:
+        return open_socket(all, loop, incoming->handle);
+    }
+}
+
+static void close_all(struct conn_streams *all)
+{
+    if (all->open == 0) {
+        free(all);
+        return;
+    }
+    for (int i = all->open; i-- > 0;)
+        close_stream(all, i);
+}
+
+int conn_open(struct conn *conn, struct loop *loop, const struct incoming *incoming)
+{
+    struct conn_streams *all = calloc(1, sizeof *all);
+    int status;
+
+    conn_init(conn);
+    if (!all) {
+        handle_close(incoming->family, incoming->handle);
+        return UV_ENOMEM;
+    }
+    status = open_any(all, loop, incoming);
+    if (status != 0) {
+        close_all(all);
+        return status;
+    }
+    conn->streams = all;
+    conn->family = (uint8_t)incoming->family;
+    return 0;
+}
+
+int conn_adopt(struct conn *conn, struct loop *loop, const struct incoming *incoming)
+{
+    return conn_open(conn, loop, incoming);
+}
+
+int conn_open_single(struct conn *conn, struct loop *loop, const struct endpoint *endpoint,
+                     struct err *err)
+{
+    struct incoming incoming;
+    int status;
+
+    if (sock_take_single(endpoint, &incoming, err) != 0)
+        return -1;
+    status = conn_open(conn, loop, &incoming);
+    if (status == UV_ENOTSUP)
+        return err_set(err, status, "standard input and output must be pipes or a console here");
+    return status == 0 ? 0 : err_system(err, status, "cannot use standard input and output");
+}
+
+/* --- watching: an overlapped read that nobody wants yet would be needed --- */
+
+void conn_watch_loss(struct conn *conn, void (*ready)(struct conn *conn))
+{
+    (void)conn;
+    (void)ready;
+}
+
+bool conn_lost(struct conn *conn)
+{
+    (void)conn;
+    return false;
+}
+
+/* --- use and end --- */
+
+int conn_streams(struct conn *conn, uv_stream_t **reader, uv_stream_t **writer, struct err *err)
+{
+    (void)err;
+    *reader = &conn->streams->streams[0].u.stream;
+    *writer = &conn->streams->streams[conn->streams->open - 1].u.stream;
+    return 0;
+}
+
+void conn_close_writer(struct conn *conn)
+{
+    close_stream(conn->streams, 1);
+}
+
+/* Closing after this sends a reset: TCP only. A Hyper-V socket has none to send. */
+static void reset_on_close(const struct conn *conn)
+{
+    const struct linger linger = {.l_onoff = 1, .l_linger = 0};
+    uv_os_fd_t handle;
+
+    if (conn->family == FAMILY_TCP && uv_fileno(&conn->streams->streams[0].u.any, &handle) == 0)
+        setsockopt((SOCKET)handle, SOL_SOCKET, SO_LINGER, (const char *)&linger, sizeof linger);
+}
+
+void conn_close(struct conn *conn, enum conn_end how)
+{
+    if (!conn->streams)
+        return;
+    if (how == CONN_RESET)
+        reset_on_close(conn);
+    close_all(conn->streams);
+    conn_init(conn);
+}
+
+void incoming_refuse(const struct incoming *incoming)
+{
+    const struct linger linger = {.l_onoff = 1, .l_linger = 0};
+
+    if (incoming->family == FAMILY_TCP)
+        setsockopt((SOCKET)incoming->handle, SOL_SOCKET, SO_LINGER, (const char *)&linger,
+                   sizeof linger);
+    handle_close(incoming->family, incoming->handle);
+}

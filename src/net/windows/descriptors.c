@@ -1,0 +1,26 @@
+#include "net/descriptors.h"
+
+/* A process may have 16 million handles. */
+
+#include <limits.h>
+
+void descriptors_init(void)
+{
+}
+
+bool descriptors_take(int count, int leave)
+{
+    (void)count;
+    (void)leave;
+    return true;
+}
+
+void descriptors_give(int count)
+{
+    (void)count;
+}
+
+int descriptors_total(void)
+{
+    return INT_MAX;
+}

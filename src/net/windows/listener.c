@@ -1,0 +1,166 @@
+#include "listener_os.h"
+
+#include "net/address.h"
+#include "net/resolve.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static int last_error(void)
+{
+    return sock_error((DWORD)WSAGetLastError());
+}
+
+static void set_flag(SOCKET socket, int level, int name, DWORD value)
+{
+    setsockopt(socket, level, name, (const char *)&value, sizeof value);
+}
+
+static int bind_socket(struct listener *listener, SOCKET socket, const struct address *address,
+                       struct err *err)
+{
+    bool all = strcmp(listener->endpoint.u.tcp.host, "*") == 0;
+
+    if (address->family == FAMILY_TCP) /* Windows lets others steal the port otherwise */
+        set_flag(socket, SOL_SOCKET, SO_EXCLUSIVEADDRUSE, 1);
+    if (address->sa.ss_family == AF_INET6)
+        set_flag(socket, IPPROTO_IPV6, IPV6_V6ONLY, !all);
+    if (bind(socket, (const struct sockaddr *)&address->sa, (int)address->length) != 0)
+        return err_system(err, last_error(), "cannot bind");
+    return 0;
+}
+
+/* Opens one socket and adds it to the listener. */
+static int add_socket(struct listener *listener, const struct address *address, struct err *err)
+{
+    SOCKET socket;
+    const char *advice;
+    int status = sock_create(address, &listener->options, &socket);
+
+    if (status != 0) {
+        err_system(err, status, "cannot create a socket");
+    } else {
+        listener->sockets[listener->count++] = socket;
+        if (bind_socket(listener, socket, address, err) == 0) {
+            status = listen(socket, (int)listener->options.backlog) == 0 ? 0 : last_error();
+            if (status == 0)
+                status = sock_accept_ex(socket, &listener->accept_ex);
+            if (status == 0)
+                return 0;
+            err_system(err, status, "cannot listen");
+        }
+    }
+    advice = address_listen_advice(address->family, err->code);
+    return advice ? err_hint(err, advice) : -1;
+}
+
+static uint16_t *port_of(struct address *address)
+{
+    if (address->sa.ss_family == AF_INET6)
+        return &((struct sockaddr_in6 *)(void *)&address->sa)->sin6_port;
+    return &((struct sockaddr_in *)(void *)&address->sa)->sin_port;
+}
+
+/* Reads back the port that the system has chosen. */
+static void learn_port(struct listener *listener)
+{
+    struct address bound;
+    int length = sizeof bound.sa;
+
+    if (getsockname(listener->sockets[0], (struct sockaddr *)&bound.sa, &length) == 0)
+        listener->endpoint.u.tcp.port = ntohs(*port_of(&bound));
+}
+
+/* One socket per address of the name, all on the same port. "*" is one socket for both IP
+ * versions, or for IPv4 where the system has no IPv6. */
+static int open_tcp(struct listener *listener, struct err *err)
+{
+    struct address addresses[LISTENER_SOCKETS];
+    bool all = strcmp(listener->endpoint.u.tcp.host, "*") == 0;
+    int count = resolve_now(&listener->endpoint, addresses, LISTENER_SOCKETS, err);
+
+    if (count < 0)
+        return -1;
+    for (int i = 0; i < count; i++) {
+        *port_of(&addresses[i]) = htons(listener->endpoint.u.tcp.port);
+        if (add_socket(listener, &addresses[i], err) == 0) {
+            learn_port(listener);
+            if (all)
+                return 0;
+        } else if (!all || i == count - 1) {
+            return -1;
+        } else if (listener->count > 0) {
+            closesocket(listener->sockets[--listener->count]);
+        }
+    }
+    return 0;
+}
+
+static int open_pipe(struct listener *listener, struct err *err)
+{
+    int status = npipe_create(listener->endpoint.u.name, true, &listener->first_pipe);
+    const char *advice = address_listen_advice(FAMILY_NPIPE, status);
+
+    if (status == 0)
+        return 0;
+    listener->first_pipe = NULL;
+    err_system(err, status, "cannot create the pipe");
+    return advice ? err_hint(err, advice) : -1;
+}
+
+static int open_any(struct listener *listener, struct err *err)
+{
+    struct address address;
+
+    switch (listener->endpoint.family) {
+    case FAMILY_TCP:
+        return open_tcp(listener, err);
+    case FAMILY_NPIPE:
+        return open_pipe(listener, err);
+    case FAMILY_STDIO:
+        listener->single = true;
+        return 0;
+    default:
+        if (address_from_endpoint(&listener->endpoint, &address, err) != 0)
+            return -1;
+        return add_socket(listener, &address, err);
+    }
+}
+
+int listener_open(const struct endpoint *endpoint, const struct sock_options *options,
+                  struct listener **out, struct err *err)
+{
+    struct listener *listener = calloc(1, sizeof *listener);
+    char text[ENDPOINT_TEXT];
+
+    endpoint_format(endpoint, text, sizeof text);
+    if (!listener)
+        return err_system(err, UV_ENOMEM, "cannot listen on '%s'", text);
+    listener->endpoint = *endpoint;
+    listener->options = *options;
+    if (open_any(listener, err) == 0) {
+        *out = listener;
+        return 0;
+    }
+    listener_close(listener);
+    return err_prefix(err, "cannot listen on '%s'", text);
+}
+
+const struct endpoint *listener_endpoint(const struct listener *listener)
+{
+    return &listener->endpoint;
+}
+
+int listener_ways(const struct listener *listener)
+{
+    return listener->endpoint.family == FAMILY_NPIPE ? 1 : listener->count;
+}
+
+void listener_close(struct listener *listener)
+{
+    if (listener->first_pipe)
+        CloseHandle(listener->first_pipe);
+    for (int i = 0; i < listener->count; i++)
+        closesocket(listener->sockets[i]);
+    free(listener);
+}

@@ -1,0 +1,113 @@
+#include "sock_os.h"
+
+#include "hvsocket_os.h"
+
+#include <string.h>
+
+enum { LONGEST_HYPERV_TIMEOUT = 300000 }; /* ms, Windows's own limit */
+
+int sock_error(DWORD error)
+{
+    switch (error) {
+    case WSAENETDOWN:
+        return UV_ENETDOWN;
+    case ERROR_PIPE_BUSY:
+        return UV_EBUSY;
+    default:
+        return uv_translate_sys_error((int)error);
+    }
+}
+
+static void set_int(SOCKET socket, int level, int name, uint64_t value)
+{
+    int option = value > INT32_MAX ? INT32_MAX : (int)value;
+
+    setsockopt(socket, level, name, (const char *)&option, sizeof option);
+}
+
+int sock_create(const struct address *address, const struct sock_options *options, SOCKET *out)
+{
+    bool tcp = address->family == FAMILY_TCP;
+    SOCKET s = WSASocketW(address->sa.ss_family, SOCK_STREAM, tcp ? IPPROTO_TCP : HV_PROTOCOL_RAW,
+                          NULL, 0, WSA_FLAG_OVERLAPPED | WSA_FLAG_NO_HANDLE_INHERIT);
+
+    if (s == INVALID_SOCKET)
+        return sock_error((DWORD)WSAGetLastError());
+    if (tcp) {
+        set_int(s, IPPROTO_TCP, TCP_NODELAY, 1);
+        set_int(s, SOL_SOCKET, SO_OOBINLINE, 1); /* or an urgent byte would be lost */
+    }
+    if (options->send_buffer)
+        set_int(s, SOL_SOCKET, SO_SNDBUF, options->send_buffer);
+    if (options->receive_buffer)
+        set_int(s, SOL_SOCKET, SO_RCVBUF, options->receive_buffer);
+    *out = s;
+    return 0;
+}
+
+static int extension(SOCKET socket, const GUID *id, void *out, DWORD size)
+{
+    GUID copy = *id;
+    DWORD bytes;
+
+    if (WSAIoctl(socket, SIO_GET_EXTENSION_FUNCTION_POINTER, &copy, sizeof copy, out, size, &bytes,
+                 NULL, NULL) == 0)
+        return 0;
+    return sock_error((DWORD)WSAGetLastError());
+}
+
+int sock_accept_ex(SOCKET socket, LPFN_ACCEPTEX *out)
+{
+    static const GUID id = WSAID_ACCEPTEX;
+
+    return extension(socket, &id, out, sizeof *out);
+}
+
+int sock_connect_ex(SOCKET socket, LPFN_CONNECTEX *out)
+{
+    static const GUID id = WSAID_CONNECTEX;
+
+    return extension(socket, &id, out, sizeof *out);
+}
+
+static void set_hyperv_timeout(SOCKET socket, uint64_t timeout)
+{
+    ULONG ms = timeout == 0 || timeout > LONGEST_HYPERV_TIMEOUT ? LONGEST_HYPERV_TIMEOUT
+                                                                : (ULONG)timeout;
+
+    setsockopt(socket, HV_PROTOCOL_RAW, HVSOCKET_CONNECT_TIMEOUT, (const char *)&ms, sizeof ms);
+}
+
+int sock_prepare_connect(SOCKET socket, const struct address *address, uint64_t timeout)
+{
+    struct sockaddr_storage any;
+
+    memset(&any, 0, sizeof any);
+    any.ss_family = address->sa.ss_family;
+    if (address->family == FAMILY_HYPERV)
+        set_hyperv_timeout(socket, timeout);
+    if (bind(socket, (const struct sockaddr *)&any, (int)address->length) == 0)
+        return 0;
+    return sock_error((DWORD)WSAGetLastError());
+}
+
+int sock_take_single(const struct endpoint *endpoint, struct incoming *out, struct err *err)
+{
+    static LONG taken;
+
+    if (endpoint->family != FAMILY_STDIO)
+        return err_set(err, UV_ENOTSUP, "Windows has no descriptors to inherit by number");
+    if (InterlockedExchange(&taken, 1))
+        return err_set(err, UV_EBUSY, "standard input and output are in use by another session");
+    out->family = FAMILY_STDIO;
+    out->handle = NULL;
+    return 0;
+}
+
+void handle_close(enum family family, HANDLE handle)
+{
+    if (family == FAMILY_NPIPE)
+        CloseHandle(handle);
+    else if (family != FAMILY_STDIO)
+        closesocket((SOCKET)handle);
+}
