@@ -241,12 +241,12 @@ static void on_read(uv_stream_t *reader, ssize_t count, const uv_buf_t *buffer)
 /* No memory: libuv reports UV_ENOBUFS to on_read. */
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
 {
-    struct chunk *chunk = malloc(sizeof *chunk);
+    struct chunk *chunk = malloc(sizeof *chunk); /* on_read gets it back */
 
     (void)handle;
     (void)suggested;
     *buffer = uv_buf_init(chunk ? chunk->bytes : NULL, chunk ? CHUNK_SIZE : 0);
-    /* on_read gets it back. cppcheck-suppress memleak */
+    /* cppcheck-suppress memleak */
 }
 
 static void start_reading(struct way *way)
