@@ -20,6 +20,57 @@ struct app {
     bool stopping, aborted;
 };
 
+/* What comes from outside of app_run. */
+static struct {
+    uv_once_t once;
+    uv_mutex_t lock;    /* of the two below */
+    uv_async_t *notice; /* while there is a loop to be told */
+    bool stop;
+    void (*ready)(void);
+} outside = {.once = UV_ONCE_INIT};
+
+static void init_outside(void)
+{
+    if (uv_mutex_init(&outside.lock) != 0)
+        abort();
+}
+
+void app_stop(void)
+{
+    uv_once(&outside.once, init_outside);
+    uv_mutex_lock(&outside.lock);
+    outside.stop = true;
+    if (outside.notice)
+        uv_async_send(outside.notice);
+    uv_mutex_unlock(&outside.lock);
+}
+
+void app_on_ready(void (*ready)(void))
+{
+    outside.ready = ready;
+}
+
+/* From now on app_stop tells this loop, or none. */
+static void listen_outside(uv_async_t *notice)
+{
+    uv_once(&outside.once, init_outside);
+    uv_mutex_lock(&outside.lock);
+    outside.notice = notice;
+    if (notice && outside.stop)
+        uv_async_send(notice);
+    uv_mutex_unlock(&outside.lock);
+}
+
+static bool told_to_stop(void)
+{
+    bool stop;
+
+    uv_mutex_lock(&outside.lock);
+    stop = outside.stop;
+    uv_mutex_unlock(&outside.lock);
+    return stop;
+}
+
 static int open_forwards(struct app *app, size_t *opened, struct err *err)
 {
     for (*opened = 0; *opened < app->config->count; ++*opened) {
@@ -58,10 +109,13 @@ static void print_ready(const struct app *app)
         printf("ready\n");
         fflush(stdout);
     }
+    if (outside.ready)
+        outside.ready();
 }
 
 static void close_handles(struct app *app)
 {
+    listen_outside(NULL);
     uv_close((uv_handle_t *)&app->notice, NULL);
     uv_close((uv_handle_t *)&app->interrupt, NULL);
     uv_close((uv_handle_t *)&app->terminate, NULL);
@@ -125,7 +179,7 @@ static void on_notice(uv_async_t *async)
 {
     struct app *app = async->data;
 
-    if (!app->stopping && all_done(app))
+    if (!app->stopping && (all_done(app) || told_to_stop()))
         drain(app);
     if (atomic_load(&app->crew.at_work) == 0)
         close_handles(app);
@@ -207,6 +261,8 @@ static enum app_status run(struct app *app)
     }
     if (app->crew.count == 0)
         close_handles(app);
+    else
+        listen_outside(&app->notice);
     uv_run(&app->loop, UV_RUN_DEFAULT);
     for (unsigned i = 0; i < app->crew.count; i++)
         worker_join(&app->crew.workers[i]);

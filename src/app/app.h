@@ -14,4 +14,9 @@ enum app_status {
  * is APP_FAILED). Prints the ready lines unless a forward speaks on standard output. */
 enum app_status app_run(const struct config *config);
 
+/* For a service manager that knows no signals. app_stop, from any thread and as early as one likes,
+ * is as the first signal; `ready` is called once clients may come. */
+void app_stop(void);
+void app_on_ready(void (*ready)(void));
+
 #endif

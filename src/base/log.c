@@ -9,10 +9,16 @@
 
 static const char *const level_names[] = {"error", "warning", "info", "debug"};
 static _Atomic int max_level = LOG_LEVEL_INFO;
+static FILE *log_file; /* NULL: standard error */
 
 void log_set_level(enum log_level level)
 {
     atomic_store(&max_level, (int)level);
+}
+
+void log_set_file(FILE *file)
+{
+    log_file = file;
 }
 
 int log_level_parse(const char *name, enum log_level *level)
@@ -45,6 +51,7 @@ static size_t stamp(char *out, size_t size)
 
 static void PRINTF_LIKE(2, 0) write_line(enum log_level level, const char *format, va_list args)
 {
+    FILE *file = log_file ? log_file : stderr;
     char line[1024];
     size_t start = stamp(line, sizeof line);
     size_t end;
@@ -57,8 +64,8 @@ static void PRINTF_LIKE(2, 0) write_line(enum log_level level, const char *forma
             line[i] = '?';
     }
     line[end++] = '\n';
-    fwrite(line, 1, end, stderr);
-    fflush(stderr);
+    fwrite(line, 1, end, file);
+    fflush(file);
 }
 
 #define LOG_FUNCTION(name, level)                                                                  \

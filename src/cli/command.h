@@ -7,7 +7,7 @@
 /* What stands on the command line behind the command's name. */
 struct arguments {
     const char *config; /* -c FILE, or NULL */
-    char *operands[2];  /* what is not an option */
+    char *operands[3];  /* what is not an option */
     int operand_count;
     char *settings[32]; /* -o KEY=VALUE */
     int setting_count;
@@ -19,12 +19,13 @@ struct command {
     const char *summary;                           /* one line */
     const char *help;                              /* the rest of --help */
     const char *options;                           /* the letters it takes, of "co" */
-    int operands;                                  /* how many it must have */
+    int operands, most_operands;                   /* how many it must and may have */
     int (*run)(const struct arguments *arguments); /* returns the exit code */
 };
 
-/* Ends with a NULL name. */
+/* Those of every system, and those of this one. Both end with a NULL name. */
 extern const struct command commands[];
+extern const struct command os_commands[];
 
 int command_run(const struct arguments *arguments);
 int command_forward(const struct arguments *arguments);

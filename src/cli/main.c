@@ -18,6 +18,7 @@ const struct command commands[] = {
         "SIGINT stops: sessions may end within drain_timeout; a second one stops at once.\n",
         "c",
         0,
+        0,
         command_run,
     },
     {
@@ -28,6 +29,7 @@ const struct command commands[] = {
         "\n"
         "  hvrelay forward tcp:127.0.0.1:2222 vsock:3:22\n",
         "o",
+        2,
         2,
         command_forward,
     },
@@ -42,6 +44,7 @@ const struct command commands[] = {
         "Exit code 0 where both directions came to their end, 1 where not.\n",
         "o",
         1,
+        1,
         command_connect,
     },
     {
@@ -50,6 +53,7 @@ const struct command commands[] = {
         "say what a configuration file would do, and what is wrong with it",
         "  -c FILE   as of 'run'\n",
         "c",
+        0,
         0,
         command_check,
     },
@@ -60,16 +64,32 @@ const struct command commands[] = {
         "",
         "",
         1,
+        1,
         command_guid,
     },
-    {NULL, NULL, NULL, NULL, NULL, 0, NULL},
+    {NULL, NULL, NULL, NULL, NULL, 0, 0, NULL},
 };
+
+static void print_summaries(FILE *out, const struct command *table)
+{
+    for (const struct command *command = table; command->name; command++)
+        fprintf(out, "  %-9s %s\n", command->name, command->summary);
+}
+
+static const struct command *command_named(const struct command *table, const char *name)
+{
+    for (const struct command *command = table; command->name; command++) {
+        if (strcmp(name, command->name) == 0)
+            return command;
+    }
+    return NULL;
+}
 
 static void print_usage(FILE *out)
 {
     fprintf(out, "usage: hvrelay COMMAND [ARGUMENT]...\n\n");
-    for (const struct command *command = commands; command->name; command++)
-        fprintf(out, "  %-9s %s\n", command->name, command->summary);
+    print_summaries(out, commands);
+    print_summaries(out, os_commands);
     fprintf(out, "\n'hvrelay COMMAND --help' tells more; 'hvrelay --version' the version.\n");
 }
 
@@ -100,7 +120,7 @@ static int parse(const struct command *command, char **words, int count, struct 
         const char *word = words[i];
 
         if (word[0] != '-' || word[1] == '\0') {
-            if (out->operand_count == command->operands)
+            if (out->operand_count == command->most_operands)
                 return misuse(command, "too many arguments: ", word);
             out->operands[out->operand_count++] = words[i];
             continue;
@@ -138,6 +158,8 @@ static int run_command(const struct command *command, char **words, int count)
 
 int main(int argc, char **argv)
 {
+    const struct command *command;
+
     argv = uv_setup_args(argc, argv);
     if (argc < 2) {
         print_usage(stderr);
@@ -151,10 +173,11 @@ int main(int argc, char **argv)
         printf("hvrelay %s (libuv %s)\n", HVRELAY_VERSION, uv_version_string());
         return APP_OK;
     }
-    for (const struct command *command = commands; command->name; command++) {
-        if (strcmp(argv[1], command->name) == 0)
-            return run_command(command, argv + 2, argc - 2);
-    }
+    command = command_named(commands, argv[1]);
+    if (!command)
+        command = command_named(os_commands, argv[1]);
+    if (command)
+        return run_command(command, argv + 2, argc - 2);
     fprintf(stderr, "hvrelay: unknown command '%s'\n", argv[1]);
     print_usage(stderr);
     return APP_MISCONFIGURED;

@@ -264,7 +264,8 @@ static void check_endpoint(struct reader *reader, int line, const struct endpoin
     struct err err;
     char text[ENDPOINT_TEXT];
 
-    if (endpoint->family == FAMILY_TCP || family_is_single(endpoint->family))
+    if (endpoint->family == FAMILY_TCP || family_is_single(endpoint->family) ||
+        address_needs_lookup(endpoint))
         return;
     if (address_from_endpoint(endpoint, &address, &err) == 0)
         return;

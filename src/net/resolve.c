@@ -13,8 +13,8 @@ struct resolve {
     struct endpoint endpoint;
     struct address address; /* of the VM */
     struct err err;
-    bool failed;            /* there is none, and err tells why */
-    resolve_done *done;     /* NULL once cancelled */
+    bool failed;        /* there is none, and err tells why */
+    resolve_done *done; /* NULL once cancelled */
     void *arg;
 };
 

@@ -4,8 +4,9 @@
 
 #include <winsock2.h>
 
-/* Winsock must be started before the first socket; libuv does so too, but later. Standard output speaks a protocol of lines that a reader may wait for; the C library buffers
- * whole blocks where it is a pipe, and has no line buffering. */
+/* Winsock must be started before the first socket; libuv does so too, but later. Standard output
+ * speaks a protocol of lines that a reader may wait for; the C library buffers whole blocks where
+ * it is a pipe, and has no line buffering. */
 void process_prepare(void)
 {
     WSADATA data;

@@ -292,9 +292,10 @@ static int fill_status(SC_HANDLE service, struct service_status *out, struct err
                  : status.dwCurrentState == SERVICE_STOPPED ? SERVICE_IS_STOPPED
                                                             : SERVICE_CHANGING;
     out->pid = status.dwProcessId;
-    out->exit_code = status.dwWin32ExitCode == ERROR_SERVICE_SPECIFIC_ERROR
-                         ? status.dwServiceSpecificExitCode
-                         : status.dwWin32ExitCode;
+    if (status.dwWin32ExitCode == ERROR_SERVICE_SPECIFIC_ERROR)
+        out->exit_code = status.dwServiceSpecificExitCode;
+    else if (status.dwWin32ExitCode != ERROR_SERVICE_NEVER_STARTED)
+        out->exit_code = status.dwWin32ExitCode;
     return read_command(service, out->command, sizeof out->command, err);
 }
 

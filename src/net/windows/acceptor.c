@@ -6,8 +6,9 @@
 #include <stdlib.h>
 
 enum {
-    RETRY_DELAY = 100,                                      /* ms between tries after trouble */
-    ADDRESS_ROOM = sizeof(struct sockaddr_storage) + 16,    /* as AcceptEx asks for it */
+    RETRY_DELAY = 100,  /* ms between tries after trouble */
+    RENEW_EVERY = 2000, /* ms, as long as the answer of vms_find_recent lasts */
+    ADDRESS_ROOM = sizeof(struct sockaddr_storage) + 16, /* as AcceptEx asks for it */
 };
 
 struct accept_op {
@@ -15,6 +16,7 @@ struct accept_op {
     struct accept_slot *slot;
     enum family family;
     HANDLE handle; /* of the stream to be; NULL once it was given away */
+    SOCKET listening;
     char addresses[2 * ADDRESS_ROOM];
 };
 
@@ -65,7 +67,7 @@ static int start_pipe(struct accept_op *accept, struct listener *listener)
 }
 
 /* The accepting socket is made like the listening one, whose options it does not inherit. */
-static int start_socket(struct accept_op *accept, struct listener *listener, SOCKET socket)
+static int start_accept_ex(struct accept_op *accept, struct listener *listener, SOCKET listening)
 {
     struct address address = {.family = listener->endpoint.family};
     SOCKET stream;
@@ -73,17 +75,30 @@ static int start_socket(struct accept_op *accept, struct listener *listener, SOC
     int length = sizeof address.sa;
     int status;
 
-    if (getsockname(socket, (struct sockaddr *)&address.sa, &length) != 0)
+    if (getsockname(listening, (struct sockaddr *)&address.sa, &length) != 0)
         return sock_error((DWORD)WSAGetLastError());
     status = sock_create(&address, &listener->options, &stream);
     if (status != 0)
         return status;
     accept->handle = (HANDLE)stream;
-    if (!listener->accept_ex(socket, stream, accept->addresses, 0, ADDRESS_ROOM, ADDRESS_ROOM,
+    if (!listener->accept_ex(listening, stream, accept->addresses, 0, ADDRESS_ROOM, ADDRESS_ROOM,
                              &bytes, &accept->op.overlapped) &&
         WSAGetLastError() != WSA_IO_PENDING)
         return sock_error((DWORD)WSAGetLastError());
+    accept->listening = listening;
     return 0;
+}
+
+/* A listener that moves has no socket for a while: that is no trouble, its renewal goes on. */
+static int start_socket(struct accept_op *accept, struct listener *listener, int way)
+{
+    int status = UV_EAGAIN;
+
+    AcquireSRWLockShared(&listener->lock);
+    if (listener->sockets[way] != INVALID_SOCKET)
+        status = start_accept_ex(accept, listener, listener->sockets[way]);
+    ReleaseSRWLockShared(&listener->lock);
+    return status;
 }
 
 static int start(struct accept_slot *slot)
@@ -103,13 +118,12 @@ static int start(struct accept_slot *slot)
     }
     accept->slot = slot;
     accept->family = listener->endpoint.family;
-    status = pipe ? start_pipe(accept, listener)
-                  : start_socket(accept, listener, listener->sockets[slot->way]);
+    status = pipe ? start_pipe(accept, listener) : start_socket(accept, listener, slot->way);
     if (status != 0) {
         discard(&accept->op);
         return status;
     }
-    on = pipe ? accept->handle : (HANDLE)listener->sockets[slot->way];
+    on = pipe ? accept->handle : (HANDLE)accept->listening;
     status = op_await(&accept->op, on, !pipe, on_arrived);
     if (status == 0)
         slot->op = accept;
@@ -119,15 +133,15 @@ static int start(struct accept_slot *slot)
 /* --- what has arrived --- */
 
 /* The socket learns that it is connected, and to whom. */
-static int complete(struct accept_op *accept, SOCKET listening, struct peer *peer)
+static int complete(struct accept_op *accept, struct peer *peer)
 {
     struct address address = {.family = accept->family};
     SOCKET socket = (SOCKET)accept->handle;
     int length = sizeof address.sa;
 
     if (accept->family != FAMILY_NPIPE &&
-        (setsockopt(socket, SOL_SOCKET, SO_UPDATE_ACCEPT_CONTEXT, (const char *)&listening,
-                    sizeof listening) != 0 ||
+        (setsockopt(socket, SOL_SOCKET, SO_UPDATE_ACCEPT_CONTEXT, (const char *)&accept->listening,
+                    sizeof accept->listening) != 0 ||
          getpeername(socket, (struct sockaddr *)&address.sa, &length) != 0))
         return -1;
     address_to_peer(&address, peer);
@@ -146,7 +160,7 @@ static bool hand_over(struct accept_slot *slot)
         return false;
     slot->op = NULL;
     slot->arrived = false;
-    if (complete(accept, acceptor->listener->sockets[slot->way], &peer) != 0) {
+    if (complete(accept, &peer) != 0) {
         discard(&accept->op);
         acceptor->owner->retract(acceptor); /* it went away again */
         return true;
@@ -156,6 +170,12 @@ static bool hand_over(struct accept_slot *slot)
     set_trouble(acceptor, 0);
     acceptor->owner->accepted(acceptor, &incoming, &peer);
     return true;
+}
+
+/* The system is out of something. All else is the listening socket's own failure. */
+static bool is_passing(int status)
+{
+    return status == UV_EMFILE || status == UV_ENOBUFS || status == UV_ENOMEM;
 }
 
 /* Hands over what has arrived and starts what is to be started; the owner may stop the acceptor
@@ -171,7 +191,11 @@ static void serve(struct acceptor *acceptor)
         if (!acceptor->loop || slot->op)
             continue;
         status = start(slot);
+        if (status == UV_EAGAIN)
+            return;
         if (status != 0) {
+            if (!is_passing(status))
+                listener_lose(acceptor->listener);
             set_trouble(acceptor, status);
             return;
         }
@@ -229,15 +253,27 @@ static void on_retry(struct timer *timer)
     acceptor_resume(list_entry(timer, struct acceptor, retry));
 }
 
+static void on_renew(struct timer *timer)
+{
+    struct acceptor *acceptor = list_entry(timer, struct acceptor, renew);
+
+    listener_renew(acceptor->listener, acceptor->loop);
+    acceptor_resume(acceptor);
+    timer_set(&acceptor->loop->timers, timer, RENEW_EVERY);
+}
+
 int acceptor_start(struct acceptor *acceptor, struct loop *loop, struct listener *listener,
                    const struct acceptor_owner *owner)
 {
     *acceptor = (struct acceptor){.owner = owner, .loop = loop, .listener = listener};
     timer_init(&acceptor->retry, on_retry);
+    timer_init(&acceptor->renew, on_renew);
     task_init(&acceptor->resume, on_resume);
     acceptor->slots = listener_ways(listener) * ACCEPTS_PENDING;
     for (int i = 0; i < acceptor->slots; i++)
         acceptor->slot[i] = (struct accept_slot){.acceptor = acceptor, .way = i / ACCEPTS_PENDING};
+    if (listener_moves(listener))
+        timer_set(&loop->timers, &acceptor->renew, RENEW_EVERY);
     acceptor_resume(acceptor);
     return 0;
 }
@@ -253,6 +289,7 @@ void acceptor_stop(struct acceptor *acceptor)
     if (!acceptor->loop)
         return;
     timer_clear(&acceptor->loop->timers, &acceptor->retry);
+    timer_clear(&acceptor->loop->timers, &acceptor->renew);
     task_cancel(&acceptor->resume);
     for (int i = 0; i < acceptor->slots; i++) {
         struct accept_slot *slot = &acceptor->slot[i];

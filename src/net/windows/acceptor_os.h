@@ -23,6 +23,7 @@ struct acceptor {
     struct loop *loop; /* NULL once stopped */
     struct listener *listener;
     struct timer retry; /* after trouble */
+    struct timer renew; /* of a listener that may move */
     struct task resume; /* starts what is to be started, hands over what has arrived */
     bool troubled;
     int slots;

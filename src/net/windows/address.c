@@ -46,10 +46,10 @@ static int vm_id(const struct endpoint *endpoint, GUID *out, struct err *err)
         *out = HV_GUID_SILOHOST;
         return 0;
     case HYPERV_VM_NAME:
-        status = vms_find(endpoint->u.hyperv.vm_name, &id, err);
+        status = vms_find_recent(endpoint->u.hyperv.vm_name, &id, err);
         break;
     case HYPERV_VM_WSL:
-        status = vms_find_wsl(&id, err);
+        status = vms_find_recent(NULL, &id, err);
         break;
     case HYPERV_VM_GUID:
         id = endpoint->u.hyperv.vm;

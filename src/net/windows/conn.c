@@ -118,8 +118,7 @@ static int open_standard(struct conn_streams *all, struct loop *loop, int fd)
     }
 }
 
-static int open_any(struct conn_streams *all, struct loop *loop,
-                    const struct incoming *incoming)
+static int open_any(struct conn_streams *all, struct loop *loop, const struct incoming *incoming)
 {
     int status;
 

@@ -10,7 +10,8 @@ struct conn {
     uint8_t family;
 };
 
-/* A socket or a pipe, overlapped and not yet associated with a completion port; of stdio nothing. */
+/* A socket or a pipe, overlapped and not yet associated with a completion port; of stdio nothing.
+ */
 struct incoming {
     enum family family;
     HANDLE handle;

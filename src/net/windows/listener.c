@@ -1,6 +1,6 @@
 #include "listener_os.h"
 
-#include "net/address.h"
+#include "base/log.h"
 #include "net/resolve.h"
 
 #include <stdlib.h>
@@ -108,22 +108,134 @@ static int open_pipe(struct listener *listener, struct err *err)
     return advice ? err_hint(err, advice) : -1;
 }
 
-static int open_any(struct listener *listener, struct err *err)
+/* --- Hyper-V --- */
+
+static bool is_same(const struct address *a, const struct address *b)
+{
+    return a->length == b->length && memcmp(&a->sa, &b->sa, a->length) == 0;
+}
+
+/* Under the lock. */
+static void close_socket(struct listener *listener)
+{
+    for (int i = 0; i < listener->count; i++)
+        closesocket(listener->sockets[i]);
+    listener->count = 0;
+    listener->sockets[0] = INVALID_SOCKET;
+}
+
+/* Under the lock. The old socket goes first: the new one may need its address. */
+static int replace_socket(struct listener *listener, const struct address *address, struct err *err)
+{
+    close_socket(listener);
+    listener->bound = *address;
+    if (add_socket(listener, address, err) == 0)
+        return 0;
+    close_socket(listener);
+    return -1;
+}
+
+static void renew(struct listener *listener)
 {
     struct address address;
+    struct err err;
+    char text[ENDPOINT_TEXT];
+    bool replaced = false;
+
+    if (address_from_endpoint(&listener->endpoint, &address, &err) != 0)
+        return; /* no such VM for now: what there is may still be right */
+    AcquireSRWLockExclusive(&listener->lock);
+    if (InterlockedExchange(&listener->lost, 0) || listener->count == 0 ||
+        !is_same(&address, &listener->bound))
+        replaced = replace_socket(listener, &address, &err) == 0;
+    ReleaseSRWLockExclusive(&listener->lock);
+    if (!replaced)
+        return;
+    endpoint_format(&listener->endpoint, text, sizeof text);
+    log_info("listening anew on '%s'", text);
+}
+
+/* A VM that is known by its name may come later than the program that serves it. */
+static int open_hyperv(struct listener *listener, struct err *err)
+{
+    struct address address;
+
+    listener->sockets[0] = INVALID_SOCKET;
+    if (address_from_endpoint(&listener->endpoint, &address, err) == 0)
+        return replace_socket(listener, &address, err);
+    if (err->code != UV_ENOENT || !address_needs_lookup(&listener->endpoint))
+        return -1;
+    log_warning("waiting for its VM: %s", err->msg);
+    return 0;
+}
+
+struct renewal {
+    uv_work_t work;
+    struct listener *listener;
+};
+
+static void on_renewal(uv_work_t *work)
+{
+    renew(list_entry(work, struct renewal, work)->listener);
+}
+
+static void on_renewed(uv_work_t *work, int status)
+{
+    struct renewal *renewal = list_entry(work, struct renewal, work);
+
+    (void)status;
+    InterlockedExchange(&renewal->listener->renewing, 0);
+    listener_close(renewal->listener);
+    free(renewal);
+}
+
+bool listener_moves(const struct listener *listener)
+{
+    return listener->endpoint.family == FAMILY_HYPERV;
+}
+
+void listener_lose(struct listener *listener)
+{
+    InterlockedExchange(&listener->lost, 1);
+}
+
+void listener_renew(struct listener *listener, struct loop *loop)
+{
+    struct renewal *renewal;
+
+    if (!listener->lost && !address_needs_lookup(&listener->endpoint))
+        return;
+    if (InterlockedExchange(&listener->renewing, 1))
+        return;
+    renewal = malloc(sizeof *renewal);
+    if (!renewal) {
+        InterlockedExchange(&listener->renewing, 0);
+        return;
+    }
+    renewal->listener = listener;
+    InterlockedIncrement(&listener->references);
+    if (uv_queue_work(&loop->uv, &renewal->work, on_renewal, on_renewed) != 0)
+        on_renewed(&renewal->work, UV_ECANCELED);
+}
+
+/* --- all --- */
+
+static int open_any(struct listener *listener, struct err *err)
+{
+    struct address unused;
 
     switch (listener->endpoint.family) {
     case FAMILY_TCP:
         return open_tcp(listener, err);
     case FAMILY_NPIPE:
         return open_pipe(listener, err);
+    case FAMILY_HYPERV:
+        return open_hyperv(listener, err);
     case FAMILY_STDIO:
         listener->single = true;
         return 0;
     default:
-        if (address_from_endpoint(&listener->endpoint, &address, err) != 0)
-            return -1;
-        return add_socket(listener, &address, err);
+        return address_from_endpoint(&listener->endpoint, &unused, err);
     }
 }
 
@@ -138,6 +250,8 @@ int listener_open(const struct endpoint *endpoint, const struct sock_options *op
         return err_system(err, UV_ENOMEM, "cannot listen on '%s'", text);
     listener->endpoint = *endpoint;
     listener->options = *options;
+    listener->references = 1;
+    InitializeSRWLock(&listener->lock);
     if (open_any(listener, err) == 0) {
         *out = listener;
         return 0;
@@ -153,11 +267,13 @@ const struct endpoint *listener_endpoint(const struct listener *listener)
 
 int listener_ways(const struct listener *listener)
 {
-    return listener->endpoint.family == FAMILY_NPIPE ? 1 : listener->count;
+    return listener->endpoint.family == FAMILY_TCP ? listener->count : 1;
 }
 
 void listener_close(struct listener *listener)
 {
+    if (InterlockedDecrement(&listener->references) > 0)
+        return;
     if (listener->first_pipe)
         CloseHandle(listener->first_pipe);
     for (int i = 0; i < listener->count; i++)

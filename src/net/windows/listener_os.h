@@ -8,15 +8,34 @@
 struct listener {
     struct endpoint endpoint;
     struct sock_options options;
+    LONG references; /* its owner, and a renewal under way */
     int count;
     SOCKET sockets[LISTENER_SOCKETS];
     LPFN_ACCEPTEX accept_ex; /* of their provider, the same for all */
-    HANDLE first_pipe;       /* reserves a pipe's name until an acceptor takes it */
-    bool single;             /* there is only one stream */
-    LONG taken;              /* it has been handed out */
+
+    HANDLE first_pipe; /* reserves a pipe's name until an acceptor takes it */
+
+    bool single; /* there is only one stream */
+    LONG taken;  /* it has been handed out */
+
+    /* A Hyper-V listener may have to move: its one socket is replaced when its VM has got another
+     * id, or when accepting has failed for good. */
+    SRWLOCK lock;         /* of the socket, which is INVALID_SOCKET in between */
+    struct address bound; /* what it was opened for */
+    LONG lost, renewing;
 };
 
 /* The number of ways in, each served by accepts of its own: sockets, or one pipe. */
 int listener_ways(const struct listener *listener);
+
+/* May the socket have to be replaced? */
+bool listener_moves(const struct listener *listener);
+
+/* Sees to it that the socket is replaced at the next renewal, whatever its address. */
+void listener_lose(struct listener *listener);
+
+/* Finds out, on libuv's thread pool, whether the socket must be replaced, and does it. Its pending
+ * accepts then end with an error. To be called every now and then, by any acceptor. */
+void listener_renew(struct listener *listener, struct loop *loop);
 
 #endif

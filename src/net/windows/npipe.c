@@ -86,8 +86,8 @@ int npipe_open(const char *name, HANDLE *out)
 
     if (status != 0)
         return status;
-    *out = CreateFileW(path, GENERIC_READ | GENERIC_WRITE, 0, NULL, OPEN_EXISTING,
-                       FILE_FLAG_OVERLAPPED | SECURITY_SQOS_PRESENT | SECURITY_IDENTIFICATION,
-                       NULL);
+    *out =
+        CreateFileW(path, GENERIC_READ | GENERIC_WRITE, 0, NULL, OPEN_EXISTING,
+                    FILE_FLAG_OVERLAPPED | SECURITY_SQOS_PRESENT | SECURITY_IDENTIFICATION, NULL);
     return *out == INVALID_HANDLE_VALUE ? sock_error(GetLastError()) : 0;
 }

@@ -72,8 +72,8 @@ int sock_connect_ex(SOCKET socket, LPFN_CONNECTEX *out)
 
 static void set_hyperv_timeout(SOCKET socket, uint64_t timeout)
 {
-    ULONG ms = timeout == 0 || timeout > LONGEST_HYPERV_TIMEOUT ? LONGEST_HYPERV_TIMEOUT
-                                                                : (ULONG)timeout;
+    ULONG ms =
+        timeout == 0 || timeout > LONGEST_HYPERV_TIMEOUT ? LONGEST_HYPERV_TIMEOUT : (ULONG)timeout;
 
     setsockopt(socket, HV_PROTOCOL_RAW, HVSOCKET_CONNECT_TIMEOUT, (const char *)&ms, sizeof ms);
 }

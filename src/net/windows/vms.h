@@ -28,6 +28,10 @@ int vms_find(const char *name, struct guid *id, struct err *err);
  * start of WSL; asking starts it. Blocks for up to 30 s. Returns 0 or -1. */
 int vms_find_wsl(struct guid *id, struct err *err);
 
+/* As vms_find, or, where `name` is NULL, vms_find_wsl, with an answer that is up to two seconds
+ * old: for every stream that is to reach a VM by its name. */
+int vms_find_recent(const char *name, struct guid *id, struct err *err);
+
 /* "running", "off", ... */
 const char *vm_state_name(enum vm_state state);
 

@@ -1,0 +1,284 @@
+"""hvrelay.exe from end to end under Wine: TCP, named pipes, and Hyper-V sockets in the emulator."""
+import re
+import socket
+import struct
+import uuid
+
+import pytest
+
+from harness import (Relay, Server, World, check_echo, check_many, connect, echo, service_id,
+                     wait_for)
+
+MEGABYTE = 1 << 20
+GUEST_PORT, HOST_PORT = 5000, 5001
+
+
+@pytest.fixture
+def world(tmp_path):
+    return World(tmp_path)
+
+
+def check_load(address, source=None):
+    check_echo(address, 200 * MEGABYTE, source)
+    for size in range(400):
+        check_echo(address, size, source)
+    check_many(address, 50, 4 * MEGABYTE, source)
+
+
+def check_half_closes(connect_client, serve_on):
+    """Each side ends first, once, and still gets all that the other one sends after that."""
+    def client_ends_first(server_side):
+        assert server_side.recv(100) == b"question"
+        assert server_side.recv(100) == b""
+        server_side.sendall(b"answer")
+
+    def server_ends_first(server_side):
+        server_side.sendall(b"greeting")
+        server_side.shutdown(socket.SHUT_WR)
+        heard.append(server_side.makefile("rb").read())
+
+    heard = []
+    with serve_on(client_ends_first), connect_client() as client:
+        client.sendall(b"question")
+        client.shutdown(socket.SHUT_WR)
+        assert client.makefile("rb").read() == b"answer"
+    with serve_on(server_ends_first), connect_client() as client:
+        assert client.makefile("rb").read() == b"greeting"
+        client.sendall(b"thanks")
+        client.shutdown(socket.SHUT_WR)
+        assert client.recv(1) == b""
+        assert heard == [b"thanks"] or not client.close()
+
+
+# --- TCP and named pipes ---
+
+
+def test_tcp_to_tcp():
+    with Server(echo) as server:
+        target = f"tcp:127.0.0.1:{server.address[1]}"
+        with Relay("forward", "tcp:127.0.0.1:0", target) as relay:
+            relay.ready()
+            check_load(("127.0.0.1", relay.port()))
+            assert relay.stop() == 0
+
+
+def test_tcp_to_named_pipe_to_tcp():
+    pipe = f"npipe:hvrelay-{uuid.uuid4()}"
+    with Server(echo) as server:
+        target = f"tcp:127.0.0.1:{server.address[1]}"
+        with Relay("forward", pipe, target) as far, \
+                Relay("forward", "tcp:127.0.0.1:0", pipe) as near:
+            far.ready()
+            near.ready()
+            address = ("127.0.0.1", near.port())
+            check_echo(address, 50 * MEGABYTE)
+            check_many(address, 20, MEGABYTE)
+            assert near.stop() == 0
+            assert far.stop() == 0
+
+
+def test_stop_lets_sessions_end():
+    with Server(echo) as server:
+        target = f"tcp:127.0.0.1:{server.address[1]}"
+        with Relay("forward", "tcp:127.0.0.1:0", target) as relay:
+            relay.ready()
+            with connect(("127.0.0.1", relay.port())) as client:
+                client.sendall(b"one")
+                assert client.recv(3) == b"one"
+                relay.process.send_signal(2)
+                relay.log.wait("no more clients")
+                client.sendall(b"two")
+                assert client.recv(3) == b"two"
+                client.shutdown(socket.SHUT_WR)
+                assert client.recv(1) == b""
+            assert relay.wait() == 0
+
+
+def test_reset_is_carried_over():
+    def reset(client):
+        client.recv(1)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    with Server(reset) as server:
+        target = f"tcp:127.0.0.1:{server.address[1]}"
+        with Relay("forward", "tcp:127.0.0.1:0", target) as relay:
+            relay.ready()
+            with connect(("127.0.0.1", relay.port())) as client:
+                client.sendall(b"x")
+                with pytest.raises(ConnectionResetError):
+                    client.recv(1)
+
+
+# --- Hyper-V sockets ---
+
+
+def to_vm(world, vm="", *settings):
+    """A relay from TCP to port GUEST_PORT of a VM, which is the first one unless named."""
+    world.write()
+    vm = vm or world.vms[0][0]
+    options = [word for setting in settings for word in ("-o", setting)]
+    return Relay("forward", "tcp:127.0.0.1:0", f"hyperv:{vm}:{GUEST_PORT}", *options, world=world)
+
+
+def test_tcp_to_hyperv(world):
+    vm = world.add_vm()
+    port = world.add_service(GUEST_PORT)
+    with to_vm(world) as relay:
+        relay.ready()
+        address = ("127.0.0.1", relay.port())
+        with Server(echo, vm[1], port):
+            check_load(address)
+        check_half_closes(lambda: connect(address), lambda serve: Server(serve, vm[1], port))
+        assert relay.stop() == 0
+        assert relay.log.having("closed early") == []
+
+
+def test_hyperv_to_tcp(world):
+    vm = world.add_vm()
+    port = world.add_service(HOST_PORT)
+    world.write()
+    with Server(echo) as server:
+        target = f"tcp:127.0.0.1:{server.address[1]}"
+        with Relay("forward", f"hyperv:any:{HOST_PORT}", target, world=world) as relay:
+            relay.ready()
+            check_load((world.host, port), vm[1])
+            assert relay.stop() == 0
+            assert relay.log.having("closed early") == []
+            assert relay.log.having(f"hyperv:{vm[0]}:")  # the client, by its VM
+
+
+# Every error of the table in the facts, as a connect meets it: the fault in the map, what the log
+# must say of it besides the number.
+CONNECT_ERRORS = {
+    "refused": ("fault connect * * 10061", "nobody listens for that service"),
+    "refused later": ("fault connect * * 10061 50", "nobody listens for that service"),
+    "timeout": ("fault connect * * 10060 timeout", "no answer"),
+    "denied": ("fault connect * * 10013", "Hyper-V Administrators"),
+    "VM off": ("off {vm}", "is the VM running?"),
+    "VM unreachable": ("fault connect * * 10051 20", "is it running?"),
+    "VM reboots": ("fault connect * * 10050", "try again shortly"),
+    "no provider": ("fault socket * * 10047", "no Hyper-V sockets"),
+    "host slept": ("fault connect * * 10057 20", "restart the VM"),
+}
+
+
+@pytest.mark.parametrize("name", CONNECT_ERRORS)
+def test_connect_error_says_what_to_do(world, name):
+    fault, advice = CONNECT_ERRORS[name]
+    vm = world.add_vm()
+    world.add_service(GUEST_PORT)
+    world.lines = [fault.format(vm=vm[0])]
+    code = re.search(r"100\d\d", fault + " 10049").group()
+    with to_vm(world, "", "connect_timeout=500ms") as relay:
+        relay.ready()
+        with connect(("127.0.0.1", relay.port())) as client:
+            with pytest.raises(ConnectionResetError):
+                client.recv(1)
+        line = relay.log.wait("cannot connect to 'hyperv:")
+        assert advice in line
+        assert f"WSA {code}" in line
+        assert relay.stop() == 0
+
+
+def test_vm_without_a_listener(world):
+    """Nobody listens in a Windows guest: refused by the provider itself."""
+    world.add_vm()
+    world.add_service(GUEST_PORT)
+    with to_vm(world) as relay:
+        relay.ready()
+        with connect(("127.0.0.1", relay.port())) as client:
+            with pytest.raises(ConnectionResetError):
+                client.recv(1)
+        assert "WSA 10061" in relay.log.wait("cannot connect to 'hyperv:")
+
+
+def test_listening_to_an_unregistered_service(world):
+    world.write()
+    with Relay("forward", f"hyperv:any:{HOST_PORT}", "tcp:127.0.0.1:9", world=world) as relay:
+        assert relay.wait() == 1
+        line = relay.log.wait("cannot listen on 'hyperv:any:5001'")
+        assert "WSA 10013" in line
+        assert "hvrelay registry add" in line
+
+
+@pytest.mark.parametrize("code", [10053, 10054])
+def test_vm_gone_in_mid_stream(world, code):
+    vm = world.add_vm()
+    port = world.add_service(GUEST_PORT)
+    with Server(echo, vm[1], port), to_vm(world) as relay:
+        relay.ready()
+        with connect(("127.0.0.1", relay.port())) as client:
+            client.sendall(b"alive")
+            assert client.recv(5) == b"alive"
+            world.lines = [f"fault stream {vm[0]} {service_id(GUEST_PORT)} {code}"]
+            relay.change_world()
+            with pytest.raises(ConnectionResetError):
+                client.recv(1)
+        relay.log.wait("session 1:")
+        world.lines = []
+        relay.change_world()
+        check_echo(("127.0.0.1", relay.port()), 1000)  # the VM is back: no trace is left
+        assert relay.stop() == 0
+
+
+def echoes(address, source=None):
+    """Is an echo server to be reached there by now?"""
+    try:
+        with connect(address, source) as client:
+            client.sendall(b"hello")
+            return client.recv(5) == b"hello"
+    except ConnectionError:
+        return False
+
+
+def test_vm_by_name_is_found_again_under_a_new_id(world):
+    world.add_vm("build box")
+    port = world.add_service(GUEST_PORT)
+    with to_vm(world, "name=build box") as relay:
+        relay.ready()
+        address = ("127.0.0.1", relay.port())
+        with Server(echo, world.vms[0][1], port):
+            check_echo(address, 1000)
+        old = world.vms.pop()
+        world.vms = [(str(uuid.uuid4()), world.address(200), old[2])]
+        relay.change_world()
+        with Server(echo, world.vms[0][1], port):
+            wait_for(lambda: echoes(address), "the VM under its new id")
+        assert relay.stop() == 0
+
+
+def test_unknown_vm_name(world):
+    world.add_vm("one")
+    with to_vm(world, "name=other") as relay:
+        relay.ready()
+        with connect(("127.0.0.1", relay.port())) as client:
+            with pytest.raises(ConnectionResetError):
+                client.recv(1)
+        relay.log.wait("no VM is called 'other'")
+
+
+def test_listener_follows_its_vm_to_a_new_id(world):
+    """Bound to one VM only, found by name, before that VM is there, and again after it has got
+    another id. The map gives such a listener the address after its VM's."""
+    def reach(vm):
+        address = vm[1].rsplit(".", 1)
+        return f"{address[0]}.{int(address[1]) + 1}", port
+
+    def answers(vm):
+        return echoes(reach(vm), vm[1])
+
+    port = world.add_service(HOST_PORT)
+    world.write()
+    with Server(echo) as server:
+        target = f"tcp:127.0.0.1:{server.address[1]}"
+        with Relay("forward", f"hyperv:name=build box:{HOST_PORT}", target, world=world) as relay:
+            relay.ready()
+            relay.log.wait("waiting for its VM")
+            first = world.add_vm("build box")
+            relay.change_world()
+            wait_for(lambda: answers(first), "the listener")
+            world.vms = [(str(uuid.uuid4()), world.address(200), "build box")]
+            relay.change_world()
+            wait_for(lambda: answers(world.vms[0]), "the listener under its new id")
+            assert not answers(first)
+            assert relay.stop() == 0
