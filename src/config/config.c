@@ -199,7 +199,7 @@ static int on_key(void *user, const char *section_name, const char *name, const 
         return 1;
     }
     earlier = note_seen(&section->seen, key, reader->line);
-    if (earlier != 0)
+    if (earlier != 0 && !key->repeats)
         complain(reader, reader->line, "'%s' stands twice, first on line %d", name, earlier);
     else if (value[0] == '\0')
         complain(reader, reader->line, "'%s' has no value: it takes %s", name, key->takes);
@@ -305,12 +305,13 @@ static void check_forwards(struct reader *reader)
 }
 
 static const struct forward_config default_forward = {
-    .options = {.backlog = 4096, .socket_mode = 0600},
+    .options = {.backlog = 4096, .socket_mode = 0600, .keepalive = 60000},
     .connect_timeout = 10000,
     .pump = PUMP_AUTO,
 };
 static const struct config default_config = {
     .log_level = LOG_LEVEL_INFO,
+    .log_format = LOG_FORMAT_TEXT,
     .drain_timeout = 30000,
 };
 

@@ -193,3 +193,11 @@ const char *address_listen_advice(enum family family, int code)
         return "no vsock transport is loaded";
     return NULL;
 }
+
+bool address_may_come(enum family family, int code)
+{
+    if (family != FAMILY_VSOCK && family != FAMILY_HYPERV)
+        return false;
+    return code == UV_ENODEV || code == UV_EADDRNOTAVAIL || code == UV_EAFNOSUPPORT ||
+           code == UV_ENETUNREACH || code == UV_ENETDOWN;
+}

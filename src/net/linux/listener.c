@@ -223,13 +223,14 @@ int listener_open(const struct endpoint *endpoint, const struct sock_options *op
     endpoint_format(endpoint, text, sizeof text);
     if (!listener)
         return err_system(err, UV_ENOMEM, "cannot listen on '%s'", text);
+    atomic_init(&listener->users, 1);
     listener->endpoint = *endpoint;
     listener->family = endpoint->family;
     if (open_any(listener, options, err) == 0) {
         *out = listener;
         return 0;
     }
-    listener_close(listener);
+    listener_release(listener);
     return err_prefix(err, "cannot listen on '%s'", text);
 }
 
@@ -238,11 +239,36 @@ const struct endpoint *listener_endpoint(const struct listener *listener)
     return &listener->endpoint;
 }
 
-void listener_close(struct listener *listener)
+static void close_listener(struct listener *listener)
 {
     if (listener->unlink_path)
         unlink(listener->endpoint.u.local.path);
     for (int i = 0; i < listener->count; i++)
         close(listener->fds[i]);
     free(listener);
+}
+
+struct listener *listener_share(struct listener *listener)
+{
+    atomic_fetch_add(&listener->users, 1);
+    return listener;
+}
+
+void listener_release(struct listener *listener)
+{
+    if (atomic_fetch_sub(&listener->users, 1) == 1)
+        close_listener(listener);
+}
+
+int listener_adjust(struct listener *listener, const struct sock_options *options,
+                    struct err *err)
+{
+    for (int i = 0; i < listener->count; i++) {
+        sock_set_buffers(listener->fds[i], listener->family, options);
+        if (listen(listener->fds[i], (int)options->backlog) != 0)
+            return err_system(err, system_code(), "cannot change the backlog");
+    }
+    if (listener->unlink_path)
+        return set_access(listener->endpoint.u.local.path, options, err);
+    return 0;
 }

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 
 struct listener {
+    atomic_uint users;
     struct endpoint endpoint;
     enum family family; /* of its sockets: vsock for a hyperv endpoint */
     int count;
