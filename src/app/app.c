@@ -1,5 +1,6 @@
 #include "app/app.h"
 
+#include "app/control.h"
 #include "app/process.h"
 #include "app/roster.h"
 #include "app/watchdog.h"
@@ -8,18 +9,20 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct app {
     const char *path;
     uint64_t drain_timeout;
     bool quiet; /* standard output is a forward's */
-    uv_loop_t loop;
+    struct loop loop;
     uv_async_t notice; /* from the workers */
     uv_timer_t drain_timer;
     uv_timer_t repeats_timer; /* while log lines are being swallowed */
     struct crew crew;
     struct roster *roster;
     struct watchdog watchdog;
+    struct control *control; /* NULL: none */
     bool stopping, aborted;
 };
 
@@ -61,11 +64,13 @@ static void close_handles(struct app *app)
 {
     roster_stop(app->roster);
     watchdog_stop(&app->watchdog);
+    control_close(app->control);
     process_ignore();
     uv_close((uv_handle_t *)&app->notice, NULL);
     uv_close((uv_handle_t *)&app->drain_timer, NULL);
     (void)roster_tell_repeats(app->roster);
     uv_close((uv_handle_t *)&app->repeats_timer, NULL);
+    loop_stop(&app->loop);
 }
 
 static void abort_sessions(struct app *app)
@@ -111,7 +116,7 @@ static void on_stop_request(void *arg)
 static void log_complaint(void *arg, const char *line)
 {
     (void)arg;
-    log_error("%s", line);
+    log_error("reload: %s", line);
 }
 
 static void tell_ready(const struct app *app)
@@ -134,39 +139,62 @@ static int apply_program(struct app *app, const struct config *config, struct er
     return 0;
 }
 
-static int reload(struct app *app)
+/* All that was wrong goes to `complain`. */
+static int reload(struct app *app, config_complain *complain, void *arg)
 {
     struct config config;
     struct err err;
 
     if (!app->path || app->stopping) {
-        log_warning("nothing to reload: %s",
-                    app->stopping ? "stopping" : "the configuration is not a file");
+        complain(arg, app->stopping ? "nothing is reloaded: the program stops"
+                                    : "there is nothing to reload: the configuration is no file");
         return -1;
     }
-    if (config_load(app->path, &config, log_complaint, NULL) != 0) {
-        log_error("reload: the configuration has mistakes, nothing was changed");
+    if (config_load(app->path, &config, complain, arg) != 0) {
+        complain(arg, "the configuration has mistakes: nothing was changed");
         return -1;
     }
     if (roster_apply(app->roster, &config, &err) != 0) {
-        log_error("reload: nothing was changed: %s", err.msg);
+        err_prefix(&err, "nothing was changed");
+        complain(arg, err.msg);
         config_free(&config);
         return -1;
     }
     if (apply_program(app, &config, &err) != 0)
-        log_error("reload: %s", err.msg);
+        complain(arg, err.msg);
     log_info("reloaded %s: %zu forwards", app->path, config.count);
     config_free(&config);
     return 0;
 }
 
-static void on_reload_request(void *arg)
+static int reload_and_tell(struct app *app, config_complain *complain, void *arg)
 {
-    struct app *app = arg;
+    int status;
 
     process_tell_reloading();
-    (void)reload(app);
+    status = reload(app, complain, arg);
     tell_ready(app);
+    return status;
+}
+
+static void on_reload_request(void *arg)
+{
+    (void)reload_and_tell(arg, log_complaint, NULL);
+}
+
+/* What is wrong is of interest to the one who asks, and in the log. */
+static void answer_complaint(void *client, const char *line)
+{
+    log_error("reload: %s", line);
+    control_answer(client, line);
+}
+
+static bool on_control(void *arg, struct control_client *client, const char *request)
+{
+    if (strcmp(request, "reload") == 0)
+        return reload_and_tell(arg, answer_complaint, client) == 0;
+    control_answer(client, "unknown request");
+    return false;
 }
 
 static void on_reopen_request(void *arg)
@@ -205,18 +233,18 @@ static void on_alive(void *arg)
 static int init_loop(struct app *app, struct err *err)
 {
     struct process_requests requests = {on_stop_request, on_reload_request, on_reopen_request, app};
-    int status = uv_loop_init(&app->loop);
+    int status;
 
-    if (status != 0)
-        return err_system(err, status, "cannot create an event loop");
+    if (loop_init(&app->loop, err) != 0)
+        return -1;
     app->notice.data = app->drain_timer.data = app->repeats_timer.data = app;
-    uv_async_init(&app->loop, &app->notice, on_notice);
-    uv_timer_init(&app->loop, &app->drain_timer);
-    uv_timer_init(&app->loop, &app->repeats_timer);
-    watchdog_start(&app->watchdog, &app->loop, &app->crew, process_watchdog_interval(), on_alive,
+    uv_async_init(&app->loop.uv, &app->notice, on_notice);
+    uv_timer_init(&app->loop.uv, &app->drain_timer);
+    uv_timer_init(&app->loop.uv, &app->repeats_timer);
+    watchdog_start(&app->watchdog, &app->loop.uv, &app->crew, process_watchdog_interval(), on_alive,
                    app);
-    status = process_listen(&app->loop, &requests);
-    app->roster = roster_create(&app->loop, &app->crew);
+    status = process_listen(&app->loop.uv, &requests);
+    app->roster = roster_create(&app->loop.uv, &app->crew);
     if (status != 0 || !app->roster)
         return err_system(err, status ? status : UV_ENOMEM, "cannot wait for signals");
     return 0;
@@ -237,11 +265,18 @@ static int start_workers(struct app *app, unsigned count, struct err *err)
     return 0;
 }
 
+static int open_control(struct app *app, const struct config *config, struct err *err)
+{
+    if (!config->has_control)
+        return 0;
+    return control_open(&app->loop, &config->control, on_control, app, &app->control, err);
+}
+
 static void run_until_stopped(struct app *app)
 {
     if (app->crew.count == 0)
         close_handles(app);
-    uv_run(&app->loop, UV_RUN_DEFAULT);
+    loop_run(&app->loop);
     for (unsigned i = 0; i < app->crew.count; i++)
         worker_join(&app->crew.workers[i]);
 }
@@ -263,7 +298,8 @@ enum app_status app_run(const struct config *config, const char *path)
         return APP_FAILED;
     }
     descriptors_init();
-    if (start_workers(&app, workers, &err) == 0 && roster_apply(app.roster, config, &err) == 0) {
+    if (open_control(&app, config, &err) == 0 &&
+        start_workers(&app, workers, &err) == 0 && roster_apply(app.roster, config, &err) == 0) {
         print_ready(&app);
         tell_ready(&app);
     } else {
@@ -274,9 +310,9 @@ enum app_status app_run(const struct config *config, const char *path)
     run_until_stopped(&app);
     if (roster_any_broken(app.roster))
         status = APP_FAILED;
+    left = loop_destroy(&app.loop);
     roster_free(app.roster);
     free(app.crew.workers);
-    left = uv_loop_close(&app.loop);
     assert(left == 0);
     (void)left;
     return status;

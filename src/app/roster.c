@@ -247,7 +247,17 @@ static void on_retry(uv_timer_t *timer)
     plan_retry(roster);
 }
 
-/* From here on nothing fails: the new posts replace the old ones. */
+static bool is_kept(const struct forward *forward, const struct post *posts, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (posts[i].forward == forward)
+            return true;
+    }
+    return false;
+}
+
+/* From here on nothing fails: the new posts replace the old ones. A socket that changes hands is
+ * given up by the old gate before the new one takes it; what comes in between waits in its queue. */
 static void replace(struct roster *roster, struct post *posts, size_t count, uint64_t drain_timeout)
 {
     for (size_t i = 0; i < count; i++) {
@@ -255,18 +265,15 @@ static void replace(struct roster *roster, struct post *posts, size_t count, uin
 
         if (old && old->listener && old->listener == posts[i].listener)
             keep_gates(roster, old, &posts[i]);
-        else if (posts[i].listener)
-            open_gates(roster, &posts[i]);
     }
     for (size_t i = 0; i < roster->count; i++) {
-        struct post *old = &roster->posts[i];
-        bool kept = false;
-
-        for (size_t j = 0; j < count; j++)
-            kept = kept || posts[j].forward == old->forward;
-        close_gates(roster, old);
-        if (!kept)
-            retire(roster, old->forward, drain_timeout);
+        close_gates(roster, &roster->posts[i]);
+        if (!is_kept(roster->posts[i].forward, posts, count))
+            retire(roster, roster->posts[i].forward, drain_timeout);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (posts[i].listener && !posts[i].gates[0])
+            open_gates(roster, &posts[i]);
     }
     release_posts(roster->posts, roster->count);
     roster->posts = posts;

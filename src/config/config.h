@@ -32,6 +32,8 @@ struct config {
     enum log_level log_level;
     enum log_format log_format;
     char log_file[CONFIG_PATH]; /* "": standard error */
+    bool has_control;
+    struct endpoint control; /* where `hvrelay reload` asks */
     uint32_t workers;           /* 0: one per processor */
     uint32_t max_sessions;      /* of all forwards; 0: no limit */
     uint64_t drain_timeout;
@@ -49,6 +51,10 @@ int config_read(FILE *file, const char *name, struct config *out, config_complai
 
 /* As config_read, of a file by its path; "-" is standard input. */
 int config_load(const char *path, struct config *out, config_complain *complain, void *arg);
+
+/* Where the program that runs with this file is asked for something. Other mistakes in the file do
+ * not matter. Returns 0, or -1 where the file can't be read or says nothing of it. */
+int config_find_control(const char *path, struct endpoint *control, struct err *err);
 
 /* A configuration without a file: one forward, and `count` settings "KEY=VALUE" for it or for the
  * program. Complaints name the argument. */

@@ -110,6 +110,21 @@ static int set_listen(void *field, const char *value, const struct key *key, str
     return endpoint_parse(value, ENDPOINT_LISTEN, field, err);
 }
 
+/* The field is the flag; the endpoint stands beside it. */
+static int set_control(void *field, const char *value, const struct key *key, struct err *err)
+{
+    struct config *config = (struct config *)(void *)((char *)field - key->offset);
+    enum family family;
+
+    config->has_control = strcmp(value, "off") != 0;
+    if (!config->has_control)
+        return 0;
+    if (endpoint_parse(value, ENDPOINT_LISTEN, &config->control, err) != 0)
+        return -1;
+    family = config->control.family;
+    return family == FAMILY_UNIX || family == FAMILY_NPIPE ? 0 : wrong(value, key, err);
+}
+
 static int set_connect(void *field, const char *value, const struct key *key, struct err *err)
 {
     (void)key;
@@ -197,6 +212,7 @@ const struct key program_keys[] = {
     PROGRAM("log_level", "'error', 'warning', 'info' or 'debug'", set_log_level, log_level, 0, 0),
     PROGRAM("log_format", "'text' or 'json'", set_log_format, log_format, 0, 0),
     PROGRAM("log_file", "a path of at most 191 bytes", set_path, log_file, 0, 0),
+    PROGRAM("control", "a 'unix' or 'npipe' endpoint, or 'off'", set_control, has_control, 0, 0),
     PROGRAM("max_sessions", A_LIMIT, set_limit, max_sessions, 1, 1000000),
     PROGRAM("drain_timeout", A_TIME, set_duration, drain_timeout, 0, UINT64_MAX),
     {NULL, NULL, NULL, 0, 0, 0, false},

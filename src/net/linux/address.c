@@ -85,6 +85,8 @@ int address_from_endpoint(const struct endpoint *endpoint, struct address *out, 
         return from_vsock(endpoint->u.vsock.cid, endpoint->u.vsock.port, out);
     case FAMILY_HYPERV:
         return from_hyperv(endpoint, out, err);
+    case FAMILY_SYSTEMD:
+        return err_set(err, UV_ENOTSUP, "it has no address of its own");
     case FAMILY_NPIPE:
         return err_set(err, UV_ENOTSUP,
                        "named pipes exist on Windows only: use 'unix:/PATH' on Linux");

@@ -9,9 +9,9 @@
 struct listener {
     atomic_uint users;
     struct endpoint endpoint;
-    enum family family; /* of its sockets: vsock for a hyperv endpoint */
     int count;
     int fds[LISTENER_SOCKETS];
+    enum family families[LISTENER_SOCKETS]; /* vsock for a hyperv endpoint */
     bool single;          /* there is only one stream, and it is here already */
     struct incoming only; /* that one */
     atomic_bool taken;    /* it has been handed out */
