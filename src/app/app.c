@@ -1,84 +1,30 @@
 #include "app/app.h"
 
+#include "app/control.h"
 #include "app/process.h"
+#include "app/roster.h"
+#include "app/watchdog.h"
 #include "net/descriptors.h"
 #include "session/worker.h"
 
 #include <assert.h>
-#include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct app {
-    const struct config *config;
-    uv_loop_t loop;
+    const char *path;
+    uint64_t drain_timeout;
+    bool quiet; /* standard output is a forward's */
+    struct loop loop;
     uv_async_t notice; /* from the workers */
-    uv_signal_t interrupt, terminate;
     uv_timer_t drain_timer;
-    struct forward *forwards; /* as in the configuration */
+    uv_timer_t repeats_timer; /* while log lines are being swallowed */
     struct crew crew;
-    struct gate *gates; /* workers x forwards */
+    struct roster *roster;
+    struct watchdog watchdog;
+    struct control *control; /* NULL: none */
     bool stopping, aborted;
 };
-
-/* What comes from outside of app_run. */
-static struct {
-    uv_once_t once;
-    uv_mutex_t lock;    /* of the two below */
-    uv_async_t *notice; /* while there is a loop to be told */
-    bool stop;
-    void (*ready)(void);
-} outside = {.once = UV_ONCE_INIT};
-
-static void init_outside(void)
-{
-    if (uv_mutex_init(&outside.lock) != 0)
-        abort();
-}
-
-void app_stop(void)
-{
-    uv_once(&outside.once, init_outside);
-    uv_mutex_lock(&outside.lock);
-    outside.stop = true;
-    if (outside.notice)
-        uv_async_send(outside.notice);
-    uv_mutex_unlock(&outside.lock);
-}
-
-void app_on_ready(void (*ready)(void))
-{
-    outside.ready = ready;
-}
-
-/* From now on app_stop tells this loop, or none. */
-static void listen_outside(uv_async_t *notice)
-{
-    uv_once(&outside.once, init_outside);
-    uv_mutex_lock(&outside.lock);
-    outside.notice = notice;
-    if (notice && outside.stop)
-        uv_async_send(notice);
-    uv_mutex_unlock(&outside.lock);
-}
-
-static bool told_to_stop(void)
-{
-    bool stop;
-
-    uv_mutex_lock(&outside.lock);
-    stop = outside.stop;
-    uv_mutex_unlock(&outside.lock);
-    return stop;
-}
-
-static int open_forwards(struct app *app, size_t *opened, struct err *err)
-{
-    for (*opened = 0; *opened < app->config->count; ++*opened) {
-        if (forward_open(&app->forwards[*opened], &app->config->forwards[*opened], err) != 0)
-            return -1;
-    }
-    return 0;
-}
 
 static bool speaks_on_stdout(const struct config *config)
 {
@@ -90,48 +36,49 @@ static bool speaks_on_stdout(const struct config *config)
     return false;
 }
 
-/* Whoever started the program learns here which ports were chosen, and that clients may come. */
-static void print_ready(const struct app *app)
+/* Whoever started the program learns here which ports were chosen. */
+static void print_listener(void *arg, const char *name, const struct endpoint *listen,
+                           const struct endpoint *connect)
 {
-    char listen[ENDPOINT_TEXT], connect[ENDPOINT_TEXT];
-    bool quiet = speaks_on_stdout(app->config);
+    const struct app *app = arg;
+    char listen_text[ENDPOINT_TEXT], connect_text[ENDPOINT_TEXT];
 
-    for (size_t i = 0; i < app->config->count; i++) {
-        const struct forward *forward = &app->forwards[i];
+    endpoint_format(listen, listen_text, sizeof listen_text);
+    endpoint_format(connect, connect_text, sizeof connect_text);
+    log_info("forward '%s': listening on %s for %s", name, listen_text, connect_text);
+    if (!app->quiet)
+        printf("listening %s %s\n", name, listen_text);
+}
 
-        endpoint_format(listener_endpoint(forward->listener), listen, sizeof listen);
-        endpoint_format(&forward->config.connect, connect, sizeof connect);
-        log_info("forward '%s': listening on %s for %s", forward->config.name, listen, connect);
-        if (!quiet)
-            printf("listening %s %s\n", forward->config.name, listen);
-    }
-    if (!quiet) {
+static void print_ready(struct app *app)
+{
+    roster_each(app->roster, print_listener, app);
+    if (!app->quiet) {
         printf("ready\n");
         fflush(stdout);
     }
-    if (outside.ready)
-        outside.ready();
 }
 
+/* All workers have ended: nothing holds the loop any more. */
 static void close_handles(struct app *app)
 {
-    listen_outside(NULL);
+    roster_stop(app->roster);
+    watchdog_stop(&app->watchdog);
+    control_close(app->control);
+    process_ignore();
     uv_close((uv_handle_t *)&app->notice, NULL);
-    uv_close((uv_handle_t *)&app->interrupt, NULL);
-    uv_close((uv_handle_t *)&app->terminate, NULL);
     uv_close((uv_handle_t *)&app->drain_timer, NULL);
+    (void)roster_tell_repeats(app->roster);
+    uv_close((uv_handle_t *)&app->repeats_timer, NULL);
+    loop_stop(&app->loop);
 }
 
 static void abort_sessions(struct app *app)
 {
-    unsigned sessions = 0;
-
     if (app->aborted)
         return;
     app->aborted = true;
-    for (size_t i = 0; i < app->config->count; i++)
-        sessions += atomic_load(&app->forwards[i].sessions);
-    log_warning("stopping now: %u sessions are reset", sessions);
+    log_warning("stopping now: %u sessions are reset", roster_sessions(app->roster));
     for (unsigned i = 0; i < app->crew.count; i++)
         worker_abort(&app->crew.workers[i]);
 }
@@ -144,77 +91,171 @@ static void on_drain_timeout(uv_timer_t *timer)
 static void drain(struct app *app)
 {
     app->stopping = true;
+    process_tell_stopping();
+    roster_stop(app->roster);
     for (unsigned i = 0; i < app->crew.count; i++)
         worker_drain(&app->crew.workers[i]);
-    if (app->config->drain_timeout > 0)
-        uv_timer_start(&app->drain_timer, on_drain_timeout, app->config->drain_timeout, 0);
+    if (app->drain_timeout > 0)
+        uv_timer_start(&app->drain_timer, on_drain_timeout, app->drain_timeout, 0);
 }
 
-/* The first signal stops politely, the second at once. */
-static void on_signal(uv_signal_t *handle, int number)
+/* The first request stops politely, the second at once. */
+static void on_stop_request(void *arg)
 {
-    struct app *app = handle->data;
+    struct app *app = arg;
 
     if (app->stopping) {
         abort_sessions(app);
         return;
     }
-    log_info("signal %d: no more clients are accepted, sessions may end", number);
+    log_info("asked to stop: no more clients are accepted, %u sessions may end",
+             roster_sessions(app->roster));
     drain(app);
 }
 
-/* True where nothing can happen any more: each forward was for one stream, and it has ended. */
-static bool all_done(const struct app *app)
+static void log_complaint(void *arg, const char *line)
 {
-    for (size_t i = 0; i < app->config->count; i++) {
-        const struct forward *forward = &app->forwards[i];
+    (void)arg;
+    log_error("reload: %s", line);
+}
 
-        if (!family_is_single(forward->config.listen.family) || atomic_load(&forward->ended) == 0)
-            return false;
+static void tell_ready(const struct app *app)
+{
+    char status[64];
+
+    snprintf(status, sizeof status, "relaying, %u sessions", roster_sessions(app->roster));
+    process_tell_ready(status);
+}
+
+/* What of [hvrelay] can change while the program runs. */
+static int apply_program(struct app *app, const struct config *config, struct err *err)
+{
+    if (log_open(config->log_file, err) != 0)
+        return -1;
+    log_set_level(config->log_level);
+    log_set_format(config->log_format);
+    app->drain_timeout = config->drain_timeout;
+    atomic_store(&app->crew.totals.most_sessions, config->max_sessions);
+    return 0;
+}
+
+/* All that was wrong goes to `complain`. */
+static int reload(struct app *app, config_complain *complain, void *arg)
+{
+    struct config config;
+    struct err err;
+
+    if (!app->path || app->stopping) {
+        complain(arg, app->stopping ? "nothing is reloaded: the program stops"
+                                    : "there is nothing to reload: the configuration is no file");
+        return -1;
     }
-    return true;
+    if (config_load(app->path, &config, complain, arg) != 0) {
+        complain(arg, "the configuration has mistakes: nothing was changed");
+        return -1;
+    }
+    if (roster_apply(app->roster, &config, &err) != 0) {
+        err_prefix(&err, "nothing was changed");
+        complain(arg, err.msg);
+        config_free(&config);
+        return -1;
+    }
+    if (apply_program(app, &config, &err) != 0)
+        complain(arg, err.msg);
+    log_info("reloaded %s: %zu forwards", app->path, config.count);
+    config_free(&config);
+    return 0;
+}
+
+static int reload_and_tell(struct app *app, config_complain *complain, void *arg)
+{
+    int status;
+
+    process_tell_reloading();
+    status = reload(app, complain, arg);
+    tell_ready(app);
+    return status;
+}
+
+static void on_reload_request(void *arg)
+{
+    (void)reload_and_tell(arg, log_complaint, NULL);
+}
+
+/* What is wrong is of interest to the one who asks, and in the log. */
+static void answer_complaint(void *client, const char *line)
+{
+    log_error("reload: %s", line);
+    control_answer(client, line);
+}
+
+static bool on_control(void *arg, struct control_client *client, const char *request)
+{
+    if (strcmp(request, "reload") == 0)
+        return reload_and_tell(arg, answer_complaint, client) == 0;
+    control_answer(client, "unknown request");
+    return false;
+}
+
+static void on_reopen_request(void *arg)
+{
+    (void)arg;
+    log_reopen();
+}
+
+static void on_repeats_timer(uv_timer_t *timer)
+{
+    struct app *app = timer->data;
+
+    atomic_store(&app->crew.repeats, false);
+    (void)roster_tell_repeats(app->roster);
 }
 
 static void on_notice(uv_async_t *async)
 {
     struct app *app = async->data;
 
-    if (!app->stopping && (all_done(app) || told_to_stop()))
+    if (atomic_load(&app->crew.repeats) && !uv_is_active((uv_handle_t *)&app->repeats_timer) &&
+        !uv_is_closing((uv_handle_t *)&app->repeats_timer))
+        uv_timer_start(&app->repeats_timer, on_repeats_timer, REPEAT_PAUSE, 0);
+    if (!app->stopping && roster_all_done(app->roster))
         drain(app);
     if (atomic_load(&app->crew.at_work) == 0)
         close_handles(app);
 }
 
+static void on_alive(void *arg)
+{
+    tell_ready(arg);
+    process_tell_alive();
+}
+
 static int init_loop(struct app *app, struct err *err)
 {
-    int status = uv_loop_init(&app->loop);
+    struct process_requests requests = {on_stop_request, on_reload_request, on_reopen_request, app};
+    int status;
 
-    if (status != 0)
-        return err_system(err, status, "cannot create an event loop");
-    app->notice.data = app->interrupt.data = app->terminate.data = app->drain_timer.data = app;
-    uv_async_init(&app->loop, &app->notice, on_notice);
-    uv_signal_init(&app->loop, &app->interrupt);
-    uv_signal_init(&app->loop, &app->terminate);
-    uv_timer_init(&app->loop, &app->drain_timer);
-    uv_signal_start(&app->interrupt, on_signal, SIGINT);
-    uv_signal_start(&app->terminate, on_signal, SIGTERM);
+    if (loop_init(&app->loop, err) != 0)
+        return -1;
+    app->notice.data = app->drain_timer.data = app->repeats_timer.data = app;
+    uv_async_init(&app->loop.uv, &app->notice, on_notice);
+    uv_timer_init(&app->loop.uv, &app->drain_timer);
+    uv_timer_init(&app->loop.uv, &app->repeats_timer);
+    watchdog_start(&app->watchdog, &app->loop.uv, &app->crew, process_watchdog_interval(), on_alive,
+                   app);
+    status = process_listen(&app->loop.uv, &requests);
+    app->roster = roster_create(&app->loop.uv, &app->crew);
+    if (status != 0 || !app->roster)
+        return err_system(err, status ? status : UV_ENOMEM, "cannot wait for signals");
     return 0;
 }
 
-static unsigned worker_count(const struct config *config)
+/* Starts as many workers as asked for. Those of a failed start are left to be drained. */
+static int start_workers(struct app *app, unsigned count, struct err *err)
 {
-    return config->workers ? config->workers : uv_available_parallelism();
-}
-
-/* Starts as many workers as asked for; all of them, or none are left. */
-static int start_workers(struct app *app, struct err *err)
-{
-    unsigned count = worker_count(app->config);
-
     app->crew.notice = &app->notice;
     app->crew.workers = calloc(count, sizeof *app->crew.workers);
-    app->gates = calloc(count * app->config->count, sizeof *app->gates);
-    if (!app->crew.workers || !app->gates)
+    if (!app->crew.workers)
         return err_system(err, UV_ENOMEM, "cannot start the workers");
     while (app->crew.count < count) {
         if (worker_start(&app->crew.workers[app->crew.count], &app->crew, err) != 0)
@@ -224,77 +265,55 @@ static int start_workers(struct app *app, struct err *err)
     return 0;
 }
 
-static void open_gates(struct app *app)
+static int open_control(struct app *app, const struct config *config, struct err *err)
 {
-    struct gate *gate = app->gates;
-
-    for (unsigned i = 0; i < app->crew.count; i++) {
-        for (size_t j = 0; j < app->config->count; j++)
-            worker_add(&app->crew.workers[i], gate++, &app->forwards[j]);
-    }
+    if (!config->has_control)
+        return 0;
+    return control_open(&app->loop, &config->control, on_control, app, &app->control, err);
 }
 
-/* The session of a single forward is the program's own success or failure. */
-static enum app_status outcome(const struct app *app)
+static void run_until_stopped(struct app *app)
 {
-    for (size_t i = 0; i < app->config->count; i++) {
-        const struct forward *forward = &app->forwards[i];
-
-        if (family_is_single(forward->config.listen.family) && atomic_load(&forward->broken) > 0)
-            return APP_FAILED;
-    }
-    return APP_OK;
-}
-
-static enum app_status run(struct app *app)
-{
-    bool started;
-    struct err err;
-
-    started = start_workers(app, &err) == 0;
-    if (started) {
-        open_gates(app);
-        print_ready(app);
-    } else {
-        log_error("%s", err.msg);
-        drain(app);
-    }
     if (app->crew.count == 0)
         close_handles(app);
-    else
-        listen_outside(&app->notice);
-    uv_run(&app->loop, UV_RUN_DEFAULT);
+    loop_run(&app->loop);
     for (unsigned i = 0; i < app->crew.count; i++)
         worker_join(&app->crew.workers[i]);
-    free(app->crew.workers);
-    free(app->gates);
-    return started ? outcome(app) : APP_FAILED;
 }
 
-enum app_status app_run(const struct config *config)
+enum app_status app_run(const struct config *config, const char *path)
 {
-    struct app app = {.config = config};
-    enum app_status status = APP_FAILED;
+    struct app app = {
+        .path = path,
+        .quiet = speaks_on_stdout(config),
+    };
+    unsigned workers = config->workers ? config->workers : uv_available_parallelism();
+    enum app_status status = APP_OK;
     struct err err;
-    size_t opened = 0;
     int left;
 
     process_prepare();
-    log_set_level(config->log_level);
-    app.forwards = calloc(config->count, sizeof *app.forwards);
-    if (!app.forwards)
-        err_system(&err, UV_ENOMEM, "cannot start");
-    if (!app.forwards || open_forwards(&app, &opened, &err) != 0 || init_loop(&app, &err) != 0) {
+    if (apply_program(&app, config, &err) != 0 || init_loop(&app, &err) != 0) {
         log_error("%s", err.msg);
-    } else {
-        descriptors_init();
-        status = run(&app);
-        left = uv_loop_close(&app.loop);
-        assert(left == 0);
-        (void)left;
+        return APP_FAILED;
     }
-    while (opened-- > 0)
-        forward_close(&app.forwards[opened]);
-    free(app.forwards);
+    descriptors_init();
+    if (open_control(&app, config, &err) == 0 && start_workers(&app, workers, &err) == 0 &&
+        roster_apply(app.roster, config, &err) == 0) {
+        print_ready(&app);
+        tell_ready(&app);
+    } else {
+        log_error("%s", err.msg);
+        status = APP_FAILED;
+        drain(&app);
+    }
+    run_until_stopped(&app);
+    if (roster_any_broken(app.roster))
+        status = APP_FAILED;
+    left = loop_destroy(&app.loop);
+    roster_free(app.roster);
+    free(app.crew.workers);
+    assert(left == 0);
+    (void)left;
     return status;
 }

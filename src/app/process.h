@@ -1,11 +1,36 @@
-/* What this process as a whole has to be before it handles its first stream. */
+/* The process as its system's service manager sees it. Each system implements it in its own
+ * folder. Main thread only. */
 #ifndef HVRELAY_APP_PROCESS_H
 #define HVRELAY_APP_PROCESS_H
 
-/* Once, from main's thread, before any other exists. */
+#include <stdint.h>
+#include <uv.h>
+
+/* Once, before any other thread exists. */
 void process_prepare(void);
 
 /* Where the configuration stands that no -c names. */
 const char *process_default_config(void);
+
+/* What somebody outside may ask of the program. */
+struct process_requests {
+    void (*stop)(void *arg); /* SIGTERM, SIGINT; the service manager */
+    void (*reload)(void *arg);
+    void (*reopen_log)(void *arg);
+    void *arg;
+};
+
+/* Passes requests on from here until process_ignore. Returns 0 or a libuv error number. */
+int process_listen(uv_loop_t *loop, const struct process_requests *requests);
+void process_ignore(void);
+
+/* Tells the service manager, where there is one, how it stands. `status` is a line for people. */
+void process_tell_ready(const char *status);
+void process_tell_reloading(void);
+void process_tell_stopping(void);
+void process_tell_alive(void);
+
+/* How often process_tell_alive has to be called at least, in ms; 0: nobody waits for it. */
+uint64_t process_watchdog_interval(void);
 
 #endif

@@ -1,5 +1,9 @@
 #include "base/log.h"
 
+#include "base/log_output.h"
+
+#include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -7,77 +11,234 @@
 #include <time.h>
 #include <uv.h>
 
+enum { MESSAGE = 1024, LINE = 4096 };
+
 static const char *const level_names[] = {"error", "warning", "info", "debug"};
+static const char *const format_names[] = {"text", "json"};
 static _Atomic int max_level = LOG_LEVEL_INFO;
-static FILE *log_file; /* NULL: standard error */
+static _Atomic int line_format = LOG_FORMAT_TEXT;
+static _Atomic int to_system = -1; /* not asked yet */
+
+/* The file, which any thread may write to while the main thread opens it anew. */
+static uv_once_t once = UV_ONCE_INIT;
+static uv_mutex_t lock;
+static FILE *file;
+static char file_path[256];
 
 void log_set_level(enum log_level level)
 {
     atomic_store(&max_level, (int)level);
 }
 
-void log_set_file(FILE *file)
+void log_set_format(enum log_format format)
 {
-    log_file = file;
+    atomic_store(&line_format, (int)format);
 }
 
-int log_level_parse(const char *name, enum log_level *level)
+static int find_name(const char *name, const char *const *names, int count)
 {
-    for (size_t i = 0; i < sizeof level_names / sizeof *level_names; i++) {
-        if (strcmp(name, level_names[i]) == 0) {
-            *level = (enum log_level)i;
-            return 0;
-        }
+    for (int i = 0; i < count; i++) {
+        if (strcmp(name, names[i]) == 0)
+            return i;
     }
     return -1;
 }
 
-/* "2026-01-31T12:00:00.123Z ", in UTC so that host and guest logs line up. */
-static size_t stamp(char *out, size_t size)
+int log_level_parse(const char *name, enum log_level *level)
 {
-    uv_timeval64_t now;
-    time_t seconds;
-    struct tm tm;
+    int found = find_name(name, level_names, sizeof level_names / sizeof *level_names);
 
-    if (uv_gettimeofday(&now) != 0)
-        return 0;
-    seconds = (time_t)now.tv_sec;
-    if (!utc_time(&seconds, &tm))
-        return 0;
-    return (size_t)snprintf(out, size, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ ", tm.tm_year + 1900,
-                            tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
-                            (int)(now.tv_usec / 1000));
+    if (found >= 0)
+        *level = (enum log_level)found;
+    return found < 0 ? -1 : 0;
 }
 
-static void PRINTF_LIKE(2, 0) write_line(enum log_level level, const char *format, va_list args)
+int log_format_parse(const char *name, enum log_format *format)
 {
-    FILE *file = log_file ? log_file : stderr;
-    char line[1024];
-    size_t start = stamp(line, sizeof line);
-    size_t end;
+    int found = find_name(name, format_names, sizeof format_names / sizeof *format_names);
 
-    start += (size_t)snprintf(line + start, sizeof line - start, "%s: ", level_names[level]);
-    vsnprintf(line + start, sizeof line - start - 1, format, args);
-    end = strlen(line);
-    for (size_t i = start; i < end; i++) {
-        if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
-            line[i] = '?';
+    if (found >= 0)
+        *format = (enum log_format)found;
+    return found < 0 ? -1 : 0;
+}
+
+static void init_lock(void)
+{
+    uv_mutex_init(&lock);
+}
+
+/* Takes the open file's place. */
+static void replace_file(FILE *opened)
+{
+    FILE *old;
+
+    uv_once(&once, init_lock);
+    uv_mutex_lock(&lock);
+    old = file;
+    file = opened;
+    uv_mutex_unlock(&lock);
+    if (old)
+        fclose(old);
+}
+
+int log_open(const char *path, struct err *err)
+{
+    FILE *opened = NULL;
+
+    if (path[0] && !(opened = fopen(path, APPEND_MODE)))
+        return err_system(err, uv_translate_sys_error(errno), "cannot open the log file '%s'",
+                          path);
+    snprintf(file_path, sizeof file_path, "%s", path);
+    replace_file(opened);
+    return 0;
+}
+
+void log_reopen(void)
+{
+    struct err err;
+
+    if (file_path[0] && log_open(file_path, &err) != 0)
+        log_error("%s", err.msg);
+}
+
+/* Appends what fits; *used never passes size - 1. */
+static void PRINTF_LIKE(4, 5) append(char *out, size_t size, size_t *used, const char *format, ...)
+{
+    va_list args;
+    int count;
+
+    va_start(args, format);
+    count = vsnprintf(out + *used, size - *used, format, args);
+    va_end(args);
+    *used += count > 0 ? (size_t)count : 0;
+    if (*used > size - 1)
+        *used = size - 1;
+}
+
+/* "2026-01-31T12:00:00.123Z", in UTC so that host and guest logs line up. */
+static void append_time(char *out, size_t size, size_t *used)
+{
+    uv_timeval64_t now = {0};
+    time_t seconds;
+    struct tm tm = {0};
+
+    uv_gettimeofday(&now);
+    seconds = (time_t)now.tv_sec;
+    utc_time(&seconds, &tm);
+    append(out, size, used, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900, tm.tm_mon + 1,
+           tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (int)(now.tv_usec / 1000));
+}
+
+/* Bytes that are no UTF-8 could come in with a file name only; they are shown as '?', too. */
+static void append_json_text(char *out, size_t size, size_t *used, const char *text)
+{
+    append(out, size, used, "\"");
+    for (; *text; text++) {
+        if (*text == '"' || *text == '\\')
+            append(out, size, used, "\\%c", *text);
+        else
+            append(out, size, used, "%c", *text);
     }
-    line[end++] = '\n';
-    fwrite(line, 1, end, file);
-    fflush(file);
+    append(out, size, used, "\"");
+}
+
+static void append_json(char *out, size_t size, size_t *used, enum log_level level,
+                        const char *message, const struct log_field *fields, size_t count)
+{
+    append(out, size, used, "{\"time\":\"");
+    append_time(out, size, used);
+    append(out, size, used, "\",\"level\":\"%s\",\"message\":", level_names[level]);
+    append_json_text(out, size, used, message);
+    for (size_t i = 0; i < count; i++) {
+        append(out, size, used, ",\"%s\":", fields[i].name);
+        if (fields[i].text)
+            append_json_text(out, size, used, fields[i].text);
+        else
+            append(out, size, used, "%" PRIu64, fields[i].number);
+    }
+    append(out, size, used, "}\n");
+}
+
+static void write_out(const char *line, size_t length)
+{
+    uv_once(&once, init_lock);
+    uv_mutex_lock(&lock);
+    fwrite(line, 1, length, file ? file : stderr);
+    fflush(file ? file : stderr);
+    uv_mutex_unlock(&lock);
+}
+
+static bool goes_to_system(void)
+{
+    int answer = atomic_load_explicit(&to_system, memory_order_relaxed);
+
+    if (answer < 0) {
+        answer = log_system_open();
+        atomic_store(&to_system, answer);
+    }
+    return answer && !file_path[0];
+}
+
+static void write_event(enum log_level level, const char *message, const struct log_field *fields,
+                        size_t count)
+{
+    char line[LINE];
+    size_t used = 0;
+
+    if (atomic_load(&line_format) == LOG_FORMAT_JSON) {
+        append_json(line, sizeof line, &used, level, message, fields, count);
+    } else {
+        if (goes_to_system() && log_system_write(level, message, fields, count) == 0)
+            return;
+        append_time(line, sizeof line, &used);
+        append(line, sizeof line, &used, " %s: %s\n", level_names[level], message);
+    }
+    line[used - 1] = '\n';
+    write_out(line, used);
+}
+
+/* Control characters would let a peer's or a file's name forge a line. */
+static void PRINTF_LIKE(2, 0)
+    format_message(char message[MESSAGE], const char *format, va_list args)
+{
+    vsnprintf(message, MESSAGE, format, args);
+    for (char *c = message; *c; c++) {
+        if ((unsigned char)*c < 0x20 || *c == 0x7f)
+            *c = '?';
+    }
+}
+
+static bool is_logged(enum log_level level)
+{
+    return (int)level <= atomic_load_explicit(&max_level, memory_order_relaxed);
+}
+
+void log_event(enum log_level level, const struct log_field *fields, size_t count,
+               const char *format, ...)
+{
+    char message[MESSAGE];
+    va_list args;
+
+    if (!is_logged(level))
+        return;
+    va_start(args, format);
+    format_message(message, format, args);
+    va_end(args);
+    write_event(level, message, fields, count);
 }
 
 #define LOG_FUNCTION(name, level)                                                                  \
     void name(const char *format, ...)                                                             \
     {                                                                                              \
+        char message[MESSAGE];                                                                     \
         va_list args;                                                                              \
                                                                                                    \
-        if ((level) > atomic_load_explicit(&max_level, memory_order_relaxed))                      \
+        if (!is_logged(level))                                                                     \
             return;                                                                                \
         va_start(args, format);                                                                    \
-        write_line((level), format, args);                                                         \
+        format_message(message, format, args);                                                     \
         va_end(args);                                                                              \
+        write_event((level), message, NULL, 0);                                                    \
     }
 
 LOG_FUNCTION(log_error, LOG_LEVEL_ERROR)

@@ -1,4 +1,4 @@
-/* The log: one line per event, on standard error unless told otherwise, from any thread.
+/* The log: one line per event, on standard error, from any thread.
  *
  * A line is written whole by one call, so lines of several threads do not mix. Control characters
  * are replaced: no peer's name can forge a line. Nothing of the payload is ever logged. */
@@ -6,8 +6,10 @@
 #define HVRELAY_BASE_LOG_H
 
 #include "base/compiler.h"
+#include "base/err.h"
 
-#include <stdio.h>
+#include <stddef.h>
+#include <stdint.h>
 
 enum log_level {
     LOG_LEVEL_ERROR,   /* something asked for can't be done */
@@ -16,14 +18,36 @@ enum log_level {
     LOG_LEVEL_DEBUG,
 };
 
-/* What is logged from here on. Before any other thread runs, or on reload. */
+enum log_format {
+    LOG_FORMAT_TEXT, /* for people; where standard error is the journal, with its priorities */
+    LOG_FORMAT_JSON, /* an object a line */
+};
+
+/* What is logged from here on, and how. Main thread. */
 void log_set_level(enum log_level level);
+void log_set_format(enum log_format format);
 
-/* Where to, instead of standard error. Before any other thread runs. */
-void log_set_file(FILE *file);
+/* Logs to the end of this file instead of standard error; "" is standard error. The path is kept.
+ * Returns 0, or -1 and it goes where it went before. Main thread. */
+int log_open(const char *path, struct err *err);
 
-/* Name <-> level; log_level_parse returns -1 for an unknown name. */
+/* Opens the log file anew, after it was moved away. Main thread. */
+void log_reopen(void);
+
+/* Return -1 for an unknown name. */
 int log_level_parse(const char *name, enum log_level *level);
+int log_format_parse(const char *name, enum log_format *format);
+
+/* A value beside the message, for machines. `text` NULL: the number. */
+struct log_field {
+    const char *name; /* lower case, letters, digits and '_' */
+    const char *text;
+    uint64_t number;
+};
+
+/* A message with fields: in text only the message is shown. */
+void log_event(enum log_level level, const struct log_field *fields, size_t count,
+               const char *format, ...) PRINTF_LIKE(4, 5);
 
 void log_error(const char *format, ...) PRINTF_LIKE(1, 2);
 void log_warning(const char *format, ...) PRINTF_LIKE(1, 2);

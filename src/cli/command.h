@@ -31,6 +31,7 @@ int command_run(const struct arguments *arguments);
 int command_forward(const struct arguments *arguments);
 int command_connect(const struct arguments *arguments);
 int command_check(const struct arguments *arguments);
+int command_reload(const struct arguments *arguments);
 int command_guid(const struct arguments *arguments);
 
 #endif

@@ -58,6 +58,19 @@ const struct command commands[] = {
         command_check,
     },
     {
+        "reload",
+        "[-c FILE]",
+        "have a running hvrelay read its configuration again",
+        "  -c FILE   as of 'run': its 'control' key says where to ask\n"
+        "\n"
+        "Says what is wrong with the new configuration; then nothing has changed, and\n"
+        "the exit code is 1. SIGHUP does the same, and tells the log.\n",
+        "c",
+        0,
+        0,
+        command_reload,
+    },
+    {
         "guid",
         "PORT|GUID",
         "translate a vsock port to its Hyper-V service GUID, or back",

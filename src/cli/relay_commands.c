@@ -4,7 +4,7 @@
 
 #include "app/process.h"
 
-#include <stdlib.h>
+#include <string.h>
 
 static void print_complaint(void *arg, const char *line)
 {
@@ -12,9 +12,9 @@ static void print_complaint(void *arg, const char *line)
     fprintf(stderr, "hvrelay: %s\n", line);
 }
 
-static int run_and_free(struct config *config)
+static int run_and_free(struct config *config, const char *path)
 {
-    enum app_status status = app_run(config);
+    enum app_status status = app_run(config, path);
 
     config_free(config);
     return (int)status;
@@ -27,7 +27,7 @@ int command_run(const struct arguments *arguments)
 
     if (config_load(path, &config, print_complaint, NULL) != 0)
         return APP_MISCONFIGURED;
-    return run_and_free(&config);
+    return run_and_free(&config, strcmp(path, "-") == 0 ? NULL : path);
 }
 
 int command_forward(const struct arguments *arguments)
@@ -38,7 +38,7 @@ int command_forward(const struct arguments *arguments)
                               arguments->settings, arguments->setting_count, &config,
                               print_complaint, NULL) != 0)
         return APP_MISCONFIGURED;
-    return run_and_free(&config);
+    return run_and_free(&config, NULL);
 }
 
 /* One session on one worker; as ssh's ProxyCommand its log would land on the user's terminal, so
@@ -54,5 +54,5 @@ int command_connect(const struct arguments *arguments)
     if (config_from_arguments("connect", "stdio", arguments->operands[0], settings,
                               arguments->setting_count + 2, &config, print_complaint, NULL) != 0)
         return APP_MISCONFIGURED;
-    return run_and_free(&config);
+    return run_and_free(&config, NULL);
 }

@@ -199,7 +199,7 @@ static int on_key(void *user, const char *section_name, const char *name, const 
         return 1;
     }
     earlier = note_seen(&section->seen, key, reader->line);
-    if (earlier != 0)
+    if (earlier != 0 && !key->repeats)
         complain(reader, reader->line, "'%s' stands twice, first on line %d", name, earlier);
     else if (value[0] == '\0')
         complain(reader, reader->line, "'%s' has no value: it takes %s", name, key->takes);
@@ -264,8 +264,8 @@ static void check_endpoint(struct reader *reader, int line, const struct endpoin
     struct err err;
     char text[ENDPOINT_TEXT];
 
-    if (endpoint->family == FAMILY_TCP || family_is_single(endpoint->family) ||
-        address_needs_lookup(endpoint))
+    if (endpoint->family == FAMILY_TCP || endpoint->family == FAMILY_SYSTEMD ||
+        family_is_single(endpoint->family) || address_needs_lookup(endpoint))
         return;
     if (address_from_endpoint(endpoint, &address, &err) == 0)
         return;
@@ -306,12 +306,13 @@ static void check_forwards(struct reader *reader)
 }
 
 static const struct forward_config default_forward = {
-    .options = {.backlog = 4096, .socket_mode = 0600},
+    .options = {.backlog = 4096, .socket_mode = 0600, .keepalive = 60000},
     .connect_timeout = 10000,
     .pump = PUMP_AUTO,
 };
 static const struct config default_config = {
     .log_level = LOG_LEVEL_INFO,
+    .log_format = LOG_FORMAT_TEXT,
     .drain_timeout = 30000,
 };
 
@@ -361,6 +362,35 @@ int config_load(const char *path, struct config *out, config_complain *complain_
     status = config_read(file, path, out, complain_to, arg);
     fclose(file);
     return status;
+}
+
+static void ignore(void *arg, const char *line)
+{
+    (void)arg;
+    (void)line;
+}
+
+int config_find_control(const char *path, struct endpoint *control, struct err *err)
+{
+    struct config config = default_config;
+    struct reader reader = {
+        .file = fopen(path, "r"),
+        .name = path,
+        .config = &config,
+        .defaults = default_forward,
+        .complain = ignore,
+    };
+
+    if (!reader.file)
+        return err_set(err, 0, "%s: cannot open the configuration: %s", path, strerror(errno));
+    ini_parse_stream(read_line, &reader, on_key, &reader);
+    fclose(reader.file);
+    free(reader.forward_lines);
+    config_free(&config);
+    *control = config.control;
+    if (config.has_control)
+        return 0;
+    return err_set(err, 0, "%s: there is no 'control' in [hvrelay]: nobody can be asked", path);
 }
 
 /* "KEY=VALUE" for the forward, or for the program. */

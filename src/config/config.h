@@ -6,27 +6,36 @@
 #define HVRELAY_CONFIG_CONFIG_H
 
 #include "base/log.h"
+#include "config/access.h"
 #include "net/endpoint.h"
 #include "net/sock_options.h"
 #include "relay/relay.h"
 
 #include <stdio.h>
 
-enum { FORWARD_NAME = 64 };
+enum { FORWARD_NAME = 64, CONFIG_PATH = 192 };
 
 /* One [forward NAME]. Times are in ms; 0 is "off". */
 struct forward_config {
     char name[FORWARD_NAME];
     struct endpoint listen, connect;
     struct sock_options options;
-    uint64_t connect_timeout, connect_retry, idle_timeout, half_close_timeout;
-    uint32_t max_sessions; /* 0: no limit */
+    uint64_t connect_timeout, connect_retry, idle_timeout, half_close_timeout, session_timeout;
+    uint32_t max_sessions, max_pending, accept_rate; /* 0: no limit */
+    uint64_t rate_limit, session_rate_limit;         /* bytes a second each way; 0: no limit */
+    bool refuse_at_limit;                            /* else clients wait */
     enum pump pump;
+    struct access access;
 };
 
 struct config {
     enum log_level log_level;
-    uint32_t workers; /* 0: one per processor */
+    enum log_format log_format;
+    char log_file[CONFIG_PATH]; /* "": standard error */
+    bool has_control;
+    struct endpoint control; /* where `hvrelay reload` asks */
+    uint32_t workers;        /* 0: one per processor */
+    uint32_t max_sessions;   /* of all forwards; 0: no limit */
     uint64_t drain_timeout;
     struct forward_config *forwards; /* in the order of the text */
     size_t count;
@@ -42,6 +51,10 @@ int config_read(FILE *file, const char *name, struct config *out, config_complai
 
 /* As config_read, of a file by its path; "-" is standard input. */
 int config_load(const char *path, struct config *out, config_complain *complain, void *arg);
+
+/* Where the program that runs with this file is asked for something. Other mistakes in the file do
+ * not matter. Returns 0, or -1 where the file can't be read or says nothing of it. */
+int config_find_control(const char *path, struct endpoint *control, struct err *err);
 
 /* A configuration without a file: one forward, and `count` settings "KEY=VALUE" for it or for the
  * program. Complaints name the argument. */

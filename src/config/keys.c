@@ -68,10 +68,61 @@ static int set_size(void *field, const char *value, const struct key *key, struc
     return 0;
 }
 
+/* "10MiB/s" */
+static int set_rate(void *field, const char *value, const struct key *key, struct err *err)
+{
+    size_t length = strlen(value);
+    char size[32];
+
+    if (strcmp(value, "off") == 0) {
+        *(uint64_t *)field = 0;
+        return 0;
+    }
+    if (length < 3 || strcmp(value + length - 2, "/s") != 0 ||
+        text_copy(size, sizeof size, value, length - 2) != 0)
+        return wrong(value, key, err);
+    return set_size(field, size, key, err);
+}
+
+static int set_on_limit(void *field, const char *value, const struct key *key, struct err *err)
+{
+    if (strcmp(value, "wait") != 0 && strcmp(value, "refuse") != 0)
+        return wrong(value, key, err);
+    *(bool *)field = strcmp(value, "refuse") == 0;
+    return 0;
+}
+
+static int set_allow(void *field, const char *value, const struct key *key, struct err *err)
+{
+    (void)key;
+    return access_add(field, true, value, err);
+}
+
+static int set_deny(void *field, const char *value, const struct key *key, struct err *err)
+{
+    (void)key;
+    return access_add(field, false, value, err);
+}
+
 static int set_listen(void *field, const char *value, const struct key *key, struct err *err)
 {
     (void)key;
     return endpoint_parse(value, ENDPOINT_LISTEN, field, err);
+}
+
+/* The field is the flag; the endpoint stands beside it. */
+static int set_control(void *field, const char *value, const struct key *key, struct err *err)
+{
+    struct config *config = (struct config *)(void *)((char *)field - key->offset);
+    enum family family;
+
+    config->has_control = strcmp(value, "off") != 0;
+    if (!config->has_control)
+        return 0;
+    if (endpoint_parse(value, ENDPOINT_LISTEN, &config->control, err) != 0)
+        return -1;
+    family = config->control.family;
+    return family == FAMILY_UNIX || family == FAMILY_NPIPE ? 0 : wrong(value, key, err);
 }
 
 static int set_connect(void *field, const char *value, const struct key *key, struct err *err)
@@ -94,6 +145,18 @@ static int set_pump(void *field, const char *value, const struct key *key, struc
 static int set_log_level(void *field, const char *value, const struct key *key, struct err *err)
 {
     return log_level_parse(value, field) == 0 ? 0 : wrong(value, key, err);
+}
+
+static int set_log_format(void *field, const char *value, const struct key *key, struct err *err)
+{
+    return log_format_parse(value, field) == 0 ? 0 : wrong(value, key, err);
+}
+
+static int set_path(void *field, const char *value, const struct key *key, struct err *err)
+{
+    if (text_copy(field, CONFIG_PATH, value, strlen(value)) != 0)
+        return wrong(value, key, err);
+    return 0;
 }
 
 /* Octal, as chmod takes it. */
@@ -126,22 +189,33 @@ static int set_owner(void *field, const char *value, const struct key *key, stru
 
 #define PROGRAM(name, takes, set, field, min, max)                                                 \
     {                                                                                              \
-        name, takes, set, offsetof(struct config, field), min, max                                 \
+        name, takes, set, offsetof(struct config, field), min, max, false                          \
     }
 #define FORWARD(name, takes, set, field, min, max)                                                 \
     {                                                                                              \
-        name, takes, set, offsetof(struct forward_config, field), min, max                         \
+        name, takes, set, offsetof(struct forward_config, field), min, max, false                  \
+    }
+#define RULE(name, set)                                                                            \
+    {                                                                                              \
+        name, "'all', a network, 'cid=', 'vm=', 'user=' or 'group='", set,                         \
+            offsetof(struct forward_config, access), 0, 0, true                                    \
     }
 #define A_TIME    "a time such as '250ms', '30s', '5m', '1h' or 'off'"
 #define A_TIMEOUT "a time such as '250ms', '30s', '5m' or '1h' (not 'off')"
+#define A_RATE    "bytes a second such as '64KiB/s' or '10MiB/s', or 'off'"
+#define A_LIMIT   "a number from 1 to 1000000, or 'off'"
 #define A_SIZE    "a size from 1KiB to 1GiB such as '64KiB' or '1MiB', or 'off'"
 
 const struct key program_keys[] = {
     PROGRAM("workers", "a number of threads from 1 to 256, or 'auto'", set_workers, workers, 1,
             256),
     PROGRAM("log_level", "'error', 'warning', 'info' or 'debug'", set_log_level, log_level, 0, 0),
+    PROGRAM("log_format", "'text' or 'json'", set_log_format, log_format, 0, 0),
+    PROGRAM("log_file", "a path of at most 191 bytes", set_path, log_file, 0, 0),
+    PROGRAM("control", "a 'unix' or 'npipe' endpoint, or 'off'", set_control, has_control, 0, 0),
+    PROGRAM("max_sessions", A_LIMIT, set_limit, max_sessions, 1, 1000000),
     PROGRAM("drain_timeout", A_TIME, set_duration, drain_timeout, 0, UINT64_MAX),
-    {NULL, NULL, NULL, 0, 0, 0},
+    {NULL, NULL, NULL, 0, 0, 0, false},
 };
 
 const struct key forward_keys[] = {
@@ -151,17 +225,27 @@ const struct key forward_keys[] = {
     FORWARD("connect_retry", A_TIME, set_duration, connect_retry, 0, UINT64_MAX),
     FORWARD("idle_timeout", A_TIME, set_duration, idle_timeout, 0, UINT64_MAX),
     FORWARD("half_close_timeout", A_TIME, set_duration, half_close_timeout, 0, UINT64_MAX),
-    FORWARD("max_sessions", "a number from 1 to 1000000, or 'off'", set_limit, max_sessions, 1,
-            1000000),
+    FORWARD("session_timeout", A_TIME, set_duration, session_timeout, 0, UINT64_MAX),
+    FORWARD("max_sessions", A_LIMIT, set_limit, max_sessions, 1, 1000000),
+    FORWARD("max_pending", A_LIMIT, set_limit, max_pending, 1, 1000000),
+    FORWARD("accept_rate", "clients a second, from 1 to 1000000, or 'off'", set_limit, accept_rate,
+            1, 1000000),
+    FORWARD("on_limit", "'wait' or 'refuse'", set_on_limit, refuse_at_limit, 0, 0),
+    FORWARD("rate_limit", A_RATE, set_rate, rate_limit, 0, (uint64_t)1 << 40),
+    FORWARD("session_rate_limit", A_RATE, set_rate, session_rate_limit, 0, (uint64_t)1 << 40),
+    RULE("allow", set_allow),
+    RULE("deny", set_deny),
     FORWARD("pump", "'auto', 'splice', 'copy' or 'stream'", set_pump, pump, 0, 0),
     FORWARD("send_buffer", A_SIZE, set_size, options.send_buffer, 0, (uint64_t)1 << 30),
     FORWARD("receive_buffer", A_SIZE, set_size, options.receive_buffer, 0, (uint64_t)1 << 30),
+    FORWARD("keepalive", A_TIME, set_duration, options.keepalive, 0, 86400000),
+    FORWARD("user_timeout", A_TIME, set_duration, options.user_timeout, 0, 86400000),
     FORWARD("backlog", "a number from 1 to 65535", set_number, options.backlog, 1, 65535),
     FORWARD("socket_mode", "an octal mode such as '0600' or '0660'", set_mode, options.socket_mode,
             0, 0),
     FORWARD("socket_owner", "a 'user', 'user:group' or ':group'", set_owner, options.socket_owner,
             0, 0),
-    {NULL, NULL, NULL, 0, 0, 0},
+    {NULL, NULL, NULL, 0, 0, 0, false},
 };
 
 const struct key *key_find(const struct key *keys, const char *name)

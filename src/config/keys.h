@@ -10,6 +10,7 @@ struct key {
     int (*set)(void *field, const char *value, const struct key *key, struct err *err);
     size_t offset;     /* of the field in its structure */
     uint64_t min, max; /* of numbers; sizes and times may also be 0 ("off") */
+    bool repeats;      /* may stand more than once */
 };
 
 /* Keys of [hvrelay], in struct config; and of [forward ...] and [defaults], in struct

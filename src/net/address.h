@@ -32,4 +32,8 @@ void address_to_peer(const struct address *address, struct peer *out);
 const char *address_connect_advice(enum family family, int code);
 const char *address_listen_advice(enum family family, int code);
 
+/* True where listening failed because the VM, its driver or its transport is not there: it may come
+ * yet. */
+bool address_may_come(enum family family, int code);
+
 #endif

@@ -15,8 +15,13 @@ int listener_open(const struct endpoint *endpoint, const struct sock_options *op
 /* The endpoint it listens on, with the port that the system chose where 0 was asked for. */
 const struct endpoint *listener_endpoint(const struct listener *listener);
 
-/* Stops listening, once every acceptor of it has stopped. A unix socket's file is removed. */
-void listener_close(struct listener *listener);
+/* Applies to an open listener what can be changed: backlog, buffers, mode and owner. */
+int listener_adjust(struct listener *listener, const struct sock_options *options, struct err *err);
+
+/* A listener is counted, from any thread: when the last user has released it, it stops listening,
+ * and a unix socket's file is removed. Acceptors must have stopped before. */
+struct listener *listener_share(struct listener *listener);
+void listener_release(struct listener *listener);
 
 /* One loop's door to a listener. Embedded in its owner; belongs to the loop's thread. */
 struct acceptor;

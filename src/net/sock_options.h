@@ -8,6 +8,8 @@
 struct sock_options {
     uint64_t send_buffer;    /* bytes; on vsock without hv_sock this is the stream's credit */
     uint64_t receive_buffer; /* bytes */
+    uint64_t keepalive;      /* ms without traffic before TCP asks whether the peer is there */
+    uint64_t user_timeout;   /* ms that sent TCP data may stay unacknowledged */
     uint32_t backlog;        /* connections that wait to be accepted */
     uint32_t socket_mode;    /* permissions of a listening unix socket */
     char socket_owner[65];   /* its "user", "user:group" or ":group" */

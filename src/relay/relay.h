@@ -11,6 +11,7 @@
 #define HVRELAY_RELAY_RELAY_H
 
 #include "net/conn.h"
+#include "relay/limit.h"
 
 #include <stdint.h>
 
@@ -62,11 +63,33 @@ struct relay_pump {
     void (*abort)(struct relay *relay, const struct err *reason);
 };
 
+struct relay_plan {
+    enum pump pump;
+    struct conn *client, *target;
+    uint64_t session_rate, forward_rate; /* bytes a second in each direction; 0: no limit */
+    struct throttle *forward_use;        /* of both directions; shared by the forward's sessions */
+    const struct relay_owner *owner;
+    void *arg; /* of the owner */
+};
+
 /* Takes over both conns, which stay where they are until `done`. Returns NULL, nothing taken, with
  * the reason where it can't be started. */
-struct relay *relay_start(struct pumps *pumps, enum pump pump, struct conn *client,
-                          struct conn *target, const struct relay_owner *owner, void *arg,
-                          struct err *err);
+struct relay *relay_start(struct pumps *pumps, const struct relay_plan *plan, struct err *err);
+
+static inline bool relay_is_limited(const struct relay_plan *plan)
+{
+    return plan->session_rate > 0 || plan->forward_rate > 0;
+}
+
+/* The limit of the direction that comes from `side`. */
+static inline struct limit relay_limit(const struct relay_plan *plan, int side)
+{
+    return (struct limit){
+        .shared = plan->forward_use ? &plan->forward_use[side] : NULL,
+        .own_rate = plan->session_rate,
+        .shared_rate = plan->forward_rate,
+    };
+}
 
 /* Breaks the relay off: both sides are reset and `done` is called before it returns. */
 static inline void relay_abort(struct relay *relay, const struct err *reason)

@@ -14,9 +14,12 @@ struct way {
     uv_stream_t *reader, *writer;
     uv_shutdown_t shutdown;
     struct timer grace;
-    uint64_t lost; /* bytes in chunks on their way */
-    int chunks;    /* on their way to the writer */
-    bool reading, eof, ended;
+    struct limit limit;
+    struct timer later; /* when it may read again, where bandwidth is limited */
+    size_t most;        /* bytes the next read may take */
+    uint64_t lost;      /* bytes in chunks on their way */
+    int chunks;         /* on their way to the writer */
+    bool limited, reading, eof, ended;
 };
 
 struct stream_relay {
@@ -51,6 +54,7 @@ static void finish(struct stream_relay *relay, enum conn_end how, struct relay_e
     relay->over = true;
     for (int side = CLIENT; side <= TARGET; side++) {
         timer_clear(&relay->loop->timers, &relay->ways[side].grace);
+        timer_clear(&relay->loop->timers, &relay->ways[side].later);
         end->delivered[side] = relay->relay.delivered[side];
         end->lost[side] = relay->ways[side].lost;
         conn_close(relay->relay.side[side], how);
@@ -220,6 +224,22 @@ static void send_chunk(struct chunk *chunk)
         send_rest(chunk, count > 0 ? (size_t)count : 0);
 }
 
+/* Where bandwidth is limited each read is asked for anew. */
+static void pay(struct way *way, size_t count)
+{
+    if (!way->limited)
+        return;
+    limit_pay(&way->limit, count);
+    way->reading = false;
+    uv_read_stop(way->reader);
+    timer_set(&way->relay->loop->timers, &way->later, 0);
+}
+
+static void on_later(struct timer *timer)
+{
+    start_reading(list_entry(timer, struct way, later));
+}
+
 static void on_read(uv_stream_t *reader, ssize_t count, const uv_buf_t *buffer)
 {
     struct way *way = reader->data;
@@ -228,6 +248,7 @@ static void on_read(uv_stream_t *reader, ssize_t count, const uv_buf_t *buffer)
     if (chunk && count > 0) {
         chunk->way = way;
         chunk->length = (size_t)count;
+        pay(way, (size_t)count);
         send_chunk(chunk);
         return;
     }
@@ -242,17 +263,26 @@ static void on_read(uv_stream_t *reader, ssize_t count, const uv_buf_t *buffer)
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
 {
     struct chunk *chunk = malloc(sizeof *chunk); /* on_read gets it back */
+    const struct way *way = handle->data;
 
-    (void)handle;
     (void)suggested;
-    *buffer = uv_buf_init(chunk ? chunk->bytes : NULL, chunk ? CHUNK_SIZE : 0);
+    *buffer = uv_buf_init(chunk ? chunk->bytes : NULL, chunk ? (unsigned)way->most : 0);
     /* cppcheck-suppress memleak */
 }
 
 static void start_reading(struct way *way)
 {
-    if (way->reading || way->chunks == MOST_CHUNKS)
+    uint64_t wait;
+
+    if (way->reading || way->eof || way->chunks == MOST_CHUNKS || !list_empty(&way->later.link))
         return;
+    if (way->limited) {
+        way->most = (size_t)limit_ask(&way->limit, CHUNK_SIZE, &wait);
+        if (way->most == 0) {
+            timer_set(&way->relay->loop->timers, &way->later, wait);
+            return;
+        }
+    }
     way->reading = true;
     uv_read_start(way->reader, on_alloc, on_read);
 }
@@ -266,19 +296,23 @@ static void abort_stream(struct relay *relay, const struct err *reason)
 
 static const struct relay_pump stream_pump = {abort_stream};
 
-static void init_way(struct stream_relay *relay, int side, uv_stream_t *reader, uv_stream_t *writer)
+static void init_way(struct stream_relay *relay, const struct relay_plan *plan, int side,
+                     uv_stream_t *reader, uv_stream_t *writer)
 {
     struct way *way = &relay->ways[side];
 
     way->relay = relay;
     way->reader = reader;
     way->writer = writer;
+    way->limit = relay_limit(plan, side);
+    way->limited = relay_is_limited(plan);
+    way->most = CHUNK_SIZE;
     reader->data = way;
     timer_init(&way->grace, on_grace_over);
+    timer_init(&way->later, on_later);
 }
 
-struct relay *stream_start(struct loop *loop, struct conn *client, struct conn *target,
-                           const struct relay_owner *owner, void *arg, struct err *err)
+struct relay *stream_start(struct loop *loop, const struct relay_plan *plan, struct err *err)
 {
     struct stream_relay *relay = calloc(1, sizeof *relay);
     uv_stream_t *reader[2], *writer[2];
@@ -287,21 +321,21 @@ struct relay *stream_start(struct loop *loop, struct conn *client, struct conn *
         err_system(err, UV_ENOMEM, "cannot start the relay");
         return NULL;
     }
-    if (conn_streams(client, &reader[CLIENT], &writer[CLIENT], err) != 0 ||
-        conn_streams(target, &reader[TARGET], &writer[TARGET], err) != 0) {
+    if (conn_streams(plan->client, &reader[CLIENT], &writer[CLIENT], err) != 0 ||
+        conn_streams(plan->target, &reader[TARGET], &writer[TARGET], err) != 0) {
         free(relay);
         return NULL;
     }
     relay->relay = (struct relay){
         .pump = &stream_pump,
-        .owner = owner,
-        .arg = arg,
-        .side = {client, target},
+        .owner = plan->owner,
+        .arg = plan->arg,
+        .side = {plan->client, plan->target},
         .active = uv_now(&loop->uv),
     };
     relay->loop = loop;
-    init_way(relay, CLIENT, reader[CLIENT], writer[TARGET]);
-    init_way(relay, TARGET, reader[TARGET], writer[CLIENT]);
+    init_way(relay, plan, CLIENT, reader[CLIENT], writer[TARGET]);
+    init_way(relay, plan, TARGET, reader[TARGET], writer[CLIENT]);
     start_reading(&relay->ways[CLIENT]);
     start_reading(&relay->ways[TARGET]);
     return &relay->relay;

@@ -5,7 +5,6 @@
 #include "relay/relay.h"
 
 /* As relay_start, for PUMP_STREAM. */
-struct relay *stream_start(struct loop *loop, struct conn *client, struct conn *target,
-                           const struct relay_owner *owner, void *arg, struct err *err);
+struct relay *stream_start(struct loop *loop, const struct relay_plan *plan, struct err *err);
 
 #endif

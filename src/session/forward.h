@@ -1,30 +1,64 @@
-/* A forward in service: its configuration, its listener and its counters, shared by all workers. */
+/* A forward in service: the counters that all workers share, and its terms, what was configured for
+ * sessions that begin while they hold. A reload may give a forward new terms; a session keeps those
+ * it began with. */
 #ifndef HVRELAY_SESSION_FORWARD_H
 #define HVRELAY_SESSION_FORWARD_H
 
+#include "base/repeat.h"
+#include "base/throttle.h"
 #include "config/config.h"
-#include "net/listener.h"
 
 #include <stdatomic.h>
 
-struct forward {
+/* Immutable and counted: the last user frees them. */
+struct terms {
+    atomic_uint users;
     struct forward_config config;
-    struct listener *listener;
-    atomic_uint sessions; /* begun and not ended */
-    atomic_uint ended;
-    atomic_uint broken; /* of the ended ones */
 };
 
-/* Starts listening. Returns 0, or -1 with the forward's name in the message. */
-int forward_open(struct forward *forward, const struct forward_config *config, struct err *err);
+struct terms *terms_create(const struct forward_config *config); /* NULL: no memory */
+struct terms *terms_share(struct terms *terms);
+void terms_release(struct terms *terms);
 
-/* Stops listening; once no worker uses it any more. */
-void forward_close(struct forward *forward);
+/* What is limited over all forwards. */
+struct totals {
+    atomic_uint sessions;
+    atomic_uint most_sessions; /* 0: no limit */
+};
 
-/* Takes a place for one more session, and the descriptors it will need. False at a limit. */
-bool forward_enter(struct forward *forward);
+struct forward {
+    char name[FORWARD_NAME];
+    bool single; /* for one stream, and then done */
+    atomic_uint users;
+    atomic_uint sessions; /* begun and not ended */
+    atomic_uint pending;  /* of these, whose target has not answered */
+    atomic_uint ended;
+    atomic_uint broken;      /* of the ended ones */
+    atomic_uint denied;      /* clients, by access rules */
+    atomic_uint turned_away; /* clients, at a limit with on_limit = refuse */
+    struct throttle accepts;
+    struct throttle bandwidth[2];
+    struct repeat refusals, denials, limits; /* their log lines */
+};
+
+struct forward *forward_create(const struct forward_config *config); /* NULL: no memory */
+struct forward *forward_share(struct forward *forward);
+void forward_release(struct forward *forward);
+
+enum entry {
+    ENTRY_GRANTED,
+    ENTRY_FULL,  /* until a session, or the wait of one for its target, ends */
+    ENTRY_LATER, /* accept_rate: see *wait */
+};
+
+/* Takes a place for one more session, and the descriptors it will need. `now` is uv_hrtime. */
+enum entry forward_enter(struct forward *forward, const struct terms *terms, struct totals *totals,
+                         uint64_t now, uint64_t *wait);
 
 /* Gives back what forward_enter took. */
-void forward_leave(struct forward *forward);
+void forward_leave(struct forward *forward, struct totals *totals);
+
+/* Logs how often what has been told once has happened since. True where there was any. */
+bool forward_tell_repeats(struct forward *forward);
 
 #endif

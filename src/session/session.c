@@ -13,16 +13,6 @@ static uint64_t now(const struct session *session)
     return uv_now(&session->worker->loop.uv);
 }
 
-static void describe(const struct session *session, char *out, size_t size)
-{
-    char client[ENDPOINT_TEXT], target[ENDPOINT_TEXT];
-
-    peer_format(&session->peer, client, sizeof client);
-    endpoint_format(&session->forward->config.connect, target, sizeof target);
-    snprintf(out, size, "forward '%s' session %" PRIu64 ": %s -> %s", session->forward->config.name,
-             session->id, client, target);
-}
-
 /* The last act: the worker may stop its loop in it. */
 static void end(struct session *session, bool broken)
 {
@@ -31,66 +21,106 @@ static void end(struct session *session, bool broken)
 
     timer_clear(&worker->loop.timers, &session->timer);
     list_remove(&session->link);
+    terms_release(session->terms);
     free(session);
     if (broken)
         atomic_fetch_add(&forward->broken, 1);
     worker_session_ended(worker, forward);
+    forward_release(forward);
+}
+
+/* The one line of a session. */
+static void log_end(const struct session *session, enum log_level level, const char *outcome,
+                    const struct relay_end *report)
+{
+    char client[ENDPOINT_TEXT], target[ENDPOINT_TEXT], lost[96] = "";
+    uint64_t duration = now(session) - session->started;
+    const char *reason = report->broken ? report->reason.msg : "";
+    const struct log_field fields[] = {
+        {"forward", session->forward->name, 0},
+        {"session", NULL, session->id},
+        {"client", client, 0},
+        {"target", target, 0},
+        {"outcome", outcome, 0},
+        {"reason", reason, 0},
+        {"duration_ms", NULL, duration},
+        {"bytes_up", NULL, report->delivered[CLIENT]},
+        {"bytes_down", NULL, report->delivered[TARGET]},
+    };
+
+    peer_format(&session->peer, client, sizeof client);
+    endpoint_format(&session->terms->config.connect, target, sizeof target);
+    if (report->lost[CLIENT] + report->lost[TARGET] > 0)
+        snprintf(lost, sizeof lost, ", lost %" PRIu64 " B up and %" PRIu64 " B down",
+                 report->lost[CLIENT], report->lost[TARGET]);
+    log_event(level, fields, sizeof fields / sizeof *fields,
+              "forward '%s' session %" PRIu64 ": %s -> %s: %s after %.3f s, %" PRIu64
+              " B up, %" PRIu64 " B down%s%s%s",
+              session->forward->name, session->id, client, target, outcome, (double)duration / 1000,
+              report->delivered[CLIENT], report->delivered[TARGET], lost,
+              report->broken ? ": " : "", reason);
+}
+
+/* The target has answered, or never will. */
+static void end_dial(struct session *session)
+{
+    session->dial = NULL;
+    atomic_fetch_sub(&session->forward->pending, 1);
+    if (session->terms->config.max_pending > 0)
+        crew_tell_room(session->worker->crew);
 }
 
 /* The session never got as far as a relay. */
 static void refuse(struct session *session, const char *reason)
 {
-    char text[768];
+    struct relay_end report = {.broken = true};
 
-    describe(session, text, sizeof text);
-    log_warning("%s: refused after %.3f s: %s", text,
-                (double)(now(session) - session->started) / 1000, reason);
+    err_set(&report.reason, 0, "%s", reason);
+    if (worker_tells(session->worker, &session->forward->refusals))
+        log_end(session, LOG_LEVEL_WARNING, "refused", &report);
     conn_close(&session->client, CONN_RESET);
     end(session, true);
-}
-
-static void log_end(const struct session *session, const struct relay_end *report)
-{
-    char text[768], lost[96] = "";
-
-    describe(session, text, sizeof text);
-    if (report->lost[CLIENT] + report->lost[TARGET] > 0)
-        snprintf(lost, sizeof lost, ", lost %" PRIu64 " B up and %" PRIu64 " B down",
-                 report->lost[CLIENT], report->lost[TARGET]);
-    log_info("%s: %s after %.3f s, %" PRIu64 " B up, %" PRIu64 " B down%s%s%s", text,
-             report->broken ? "broken" : "done", (double)(now(session) - session->started) / 1000,
-             report->delivered[CLIENT], report->delivered[TARGET], lost, report->broken ? ": " : "",
-             report->broken ? report->reason.msg : "");
 }
 
 static void on_relay_done(void *arg, const struct relay_end *report)
 {
     struct session *session = arg;
 
-    log_end(session, report);
+    log_end(session, LOG_LEVEL_INFO, report->broken ? "broken" : "done", report);
     end(session, report->broken);
 }
 
-/* When the time-out that is set in the configuration will have passed, or UINT64_MAX. */
+/* When each time-out that is configured will have passed, or UINT64_MAX. */
 static uint64_t idle_due(const struct session *session)
 {
-    uint64_t timeout = session->forward->config.idle_timeout;
+    uint64_t timeout = session->terms->config.idle_timeout;
 
     return timeout ? session->relay->active + timeout : UINT64_MAX;
 }
 
 static uint64_t half_close_due(const struct session *session)
 {
-    uint64_t timeout = session->forward->config.half_close_timeout;
+    uint64_t timeout = session->terms->config.half_close_timeout;
 
     return timeout && session->half_ended ? session->half_ended + timeout : UINT64_MAX;
+}
+
+static uint64_t session_due(const struct session *session)
+{
+    uint64_t timeout = session->terms->config.session_timeout;
+
+    return timeout ? session->started + timeout : UINT64_MAX;
+}
+
+static uint64_t first(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
 }
 
 /* Time-outs are looked at when they may be due, not moved at every byte. */
 static void set_timer(struct session *session)
 {
-    uint64_t idle = idle_due(session), half_close = half_close_due(session);
-    uint64_t due = idle < half_close ? idle : half_close;
+    uint64_t due = first(session_due(session), first(idle_due(session), half_close_due(session)));
 
     if (due != UINT64_MAX)
         timer_set(&session->worker->loop.timers, &session->timer,
@@ -101,7 +131,9 @@ static void on_timer(struct timer *timer)
 {
     struct session *session = list_entry(timer, struct session, timer);
 
-    if (now(session) >= half_close_due(session))
+    if (now(session) >= session_due(session))
+        session_abort(session, "session_timeout");
+    else if (now(session) >= half_close_due(session))
         session_abort(session, "half_close_timeout: one side has ended, the other does not");
     else if (now(session) >= idle_due(session))
         session_abort(session, "idle_timeout: no byte in either direction");
@@ -122,15 +154,25 @@ static const struct relay_owner relay_owner = {on_half_closed, on_relay_done};
 static void on_dialled(void *arg, const struct err *dial_err)
 {
     struct session *session = arg;
+    const struct forward_config *config = &session->terms->config;
+    struct relay_plan plan = {
+        .pump = config->pump,
+        .client = &session->client,
+        .target = &session->target,
+        .session_rate = config->session_rate_limit,
+        .forward_rate = config->rate_limit,
+        .forward_use = session->forward->bandwidth,
+        .owner = &relay_owner,
+        .arg = session,
+    };
     struct err err;
 
-    session->dial = NULL;
+    end_dial(session);
     if (dial_err) {
         refuse(session, dial_err->msg);
         return;
     }
-    session->relay = relay_start(session->worker->pumps, session->forward->config.pump,
-                                 &session->client, &session->target, &relay_owner, session, &err);
+    session->relay = relay_start(session->worker->pumps, &plan, &err);
     if (!session->relay) {
         conn_close(&session->target, CONN_RESET);
         refuse(session, err.msg);
@@ -151,7 +193,7 @@ static void on_client_event(struct conn *client)
 
 static void dial_target(struct session *session)
 {
-    const struct forward_config *config = &session->forward->config;
+    const struct forward_config *config = &session->terms->config;
     struct dial_plan plan = {
         .target = &config->connect,
         .options = &config->options,
@@ -159,19 +201,22 @@ static void dial_target(struct session *session)
         .retry = config->connect_retry,
     };
 
+    atomic_fetch_add(&session->forward->pending, 1);
     session->dial =
         dial_start(&session->worker->loop, &plan, &session->target, on_dialled, session);
-    if (!session->dial)
+    if (!session->dial) {
+        end_dial(session);
         refuse(session, "not enough memory");
+    }
 }
 
-void session_start(struct worker *worker, struct forward *forward, const struct incoming *incoming,
-                   const struct peer *peer)
+void session_start(struct worker *worker, struct forward *forward, struct terms *terms,
+                   const struct incoming *incoming, const struct peer *peer)
 {
     struct session *session = calloc(1, sizeof *session);
 
     if (!session || conn_adopt(&session->client, &worker->loop, incoming) != 0) {
-        log_warning("forward '%s': a client was refused: not enough memory", forward->config.name);
+        log_warning("forward '%s': a client was refused: not enough memory", forward->name);
         if (!session)
             incoming_refuse(incoming);
         free(session);
@@ -179,7 +224,8 @@ void session_start(struct worker *worker, struct forward *forward, const struct 
         return;
     }
     session->worker = worker;
-    session->forward = forward;
+    session->forward = forward_share(forward);
+    session->terms = terms_share(terms);
     session->id = atomic_fetch_add(&last_id, 1) + 1;
     session->peer = *peer;
     session->started = now(session);
@@ -200,5 +246,6 @@ void session_abort(struct session *session, const char *reason)
         return;
     }
     dial_cancel(session->dial);
+    end_dial(session);
     refuse(session, reason);
 }

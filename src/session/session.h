@@ -9,6 +9,7 @@ struct session {
     struct list link; /* in its worker */
     struct worker *worker;
     struct forward *forward;
+    struct terms *terms; /* as of its begin */
     uint64_t id;
     uint64_t started;    /* loop time, ms */
     uint64_t half_ended; /* loop time when one direction ended, or 0 */
@@ -20,8 +21,8 @@ struct session {
 };
 
 /* Takes over the client, for whom forward_enter was granted. The session frees itself. */
-void session_start(struct worker *worker, struct forward *forward, const struct incoming *incoming,
-                   const struct peer *peer);
+void session_start(struct worker *worker, struct forward *forward, struct terms *terms,
+                   const struct incoming *incoming, const struct peer *peer);
 
 /* Ends the session now: both sides are reset, and the reason logged. It is gone on return. */
 void session_abort(struct session *session, const char *reason);

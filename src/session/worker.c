@@ -3,27 +3,78 @@
 #include "session/session.h"
 
 #include <assert.h>
+#include <stdlib.h>
+
+static enum entry enter(struct gate *gate, uint64_t *wait)
+{
+    return forward_enter(gate->forward, gate->terms, &gate->worker->crew->totals, uv_hrtime(),
+                         wait);
+}
+
+static void stop_waiting(struct gate *gate)
+{
+    if (gate->waiting)
+        atomic_fetch_sub(&gate->worker->crew->waiting, 1);
+    gate->waiting = false;
+}
 
 /* A pause of the gate must not miss the session that ends right now: so it is announced first, and
  * then the limit is asked again. */
 static bool on_admit(struct acceptor *acceptor)
 {
     struct gate *gate = list_entry(acceptor, struct gate, acceptor);
+    uint64_t wait;
+    enum entry entry = enter(gate, &wait);
 
-    if (forward_enter(gate->forward))
+    if (entry == ENTRY_FULL && gate->terms->config.refuse_at_limit) {
+        gate->turning_away = true;
         return true;
-    gate->waiting = true;
-    atomic_fetch_add(&gate->worker->crew->waiting, 1);
-    if (!forward_enter(gate->forward))
-        return false;
-    gate->waiting = false;
-    atomic_fetch_sub(&gate->worker->crew->waiting, 1);
-    return true;
+    }
+    if (entry == ENTRY_FULL) {
+        gate->waiting = true;
+        atomic_fetch_add(&gate->worker->crew->waiting, 1);
+        entry = enter(gate, &wait);
+        if (entry != ENTRY_FULL)
+            stop_waiting(gate);
+    }
+    if (entry == ENTRY_LATER)
+        timer_set(&gate->worker->loop.timers, &gate->later, wait / 1000000 + 1);
+    return entry == ENTRY_GRANTED;
+}
+
+static void on_later(struct timer *timer)
+{
+    acceptor_resume(&list_entry(timer, struct gate, later)->acceptor);
+}
+
+static void leave(struct gate *gate)
+{
+    if (!gate->turning_away)
+        forward_leave(gate->forward, &gate->worker->crew->totals);
+    gate->turning_away = false;
 }
 
 static void on_retract(struct acceptor *acceptor)
 {
-    forward_leave(list_entry(acceptor, struct gate, acceptor)->forward);
+    leave(list_entry(acceptor, struct gate, acceptor));
+}
+
+/* A client that may not come in, or for whom there is no room. */
+static void turn_away(struct gate *gate, const struct incoming *incoming, const struct peer *peer)
+{
+    bool limit = gate->turning_away;
+    struct repeat *repeat = limit ? &gate->forward->limits : &gate->forward->denials;
+    char text[ENDPOINT_TEXT];
+
+    atomic_fetch_add(limit ? &gate->forward->turned_away : &gate->forward->denied, 1);
+    incoming_refuse(incoming);
+    leave(gate);
+    if (!worker_tells(gate->worker, repeat))
+        return;
+    peer_format(peer, text, sizeof text);
+    log_warning("forward '%s': %s: %s", gate->forward->name, text,
+                limit ? "turned away, a limit is reached (on_limit = refuse)"
+                      : "denied by its access rules");
 }
 
 static void on_accepted(struct acceptor *acceptor, const struct incoming *incoming,
@@ -31,12 +82,15 @@ static void on_accepted(struct acceptor *acceptor, const struct incoming *incomi
 {
     struct gate *gate = list_entry(acceptor, struct gate, acceptor);
 
-    session_start(gate->worker, gate->forward, incoming, peer);
+    if (gate->turning_away || !access_allows(&gate->terms->config.access, peer))
+        turn_away(gate, incoming, peer);
+    else
+        session_start(gate->worker, gate->forward, gate->terms, incoming, peer);
 }
 
 static void on_trouble(struct acceptor *acceptor, int code)
 {
-    const char *name = list_entry(acceptor, struct gate, acceptor)->forward->config.name;
+    const char *name = list_entry(acceptor, struct gate, acceptor)->forward->name;
     char text[128];
 
     if (code == 0)
@@ -48,15 +102,50 @@ static void on_trouble(struct acceptor *acceptor, int code)
 
 static const struct acceptor_owner gate_owner = {on_admit, on_retract, on_accepted, on_trouble};
 
-static void open_gate(struct worker *worker, struct message *message)
+static void on_open(struct worker *worker, struct message *message)
 {
     struct gate *gate = list_entry(message, struct gate, open);
     int status;
 
     list_append(&worker->gates, &gate->link);
-    status = acceptor_start(&gate->acceptor, &worker->loop, gate->forward->listener, &gate_owner);
+    status = acceptor_start(&gate->acceptor, &worker->loop, gate->listener, &gate_owner);
     if (status != 0)
         on_trouble(&gate->acceptor, status);
+}
+
+static void close_gate(struct gate *gate)
+{
+    list_remove(&gate->link);
+    acceptor_stop(&gate->acceptor);
+    timer_clear(&gate->worker->loop.timers, &gate->later);
+    stop_waiting(gate);
+    listener_release(gate->listener);
+    forward_release(gate->forward);
+    terms_release(gate->terms);
+    free(gate);
+}
+
+static void on_close(struct worker *worker, struct message *message)
+{
+    (void)worker;
+    close_gate(list_entry(message, struct gate, close));
+}
+
+/* New terms may mean more room. */
+struct change {
+    struct message message;
+    struct gate *gate;
+    struct terms *terms;
+};
+
+static void on_change(struct worker *worker, struct message *message)
+{
+    struct change *change = list_entry(message, struct change, message);
+
+    (void)worker;
+    terms_release(change->gate->terms);
+    change->gate->terms = change->terms;
+    free(change);
 }
 
 /* Room may have come: the gates that wait for it try again, and wait again where it has not. */
@@ -66,8 +155,7 @@ static void reopen_gates(struct worker *worker)
         struct gate *gate = list_entry(node, struct gate, link);
 
         if (gate->waiting) {
-            gate->waiting = false;
-            atomic_fetch_sub(&worker->crew->waiting, 1);
+            stop_waiting(gate);
             acceptor_resume(&gate->acceptor);
         }
     }
@@ -83,14 +171,8 @@ static void on_drain(struct worker *worker, struct message *message)
 {
     (void)message;
     worker->draining = true;
-    while (!list_empty(&worker->gates)) {
-        struct gate *gate = list_entry(worker->gates.next, struct gate, link);
-
-        list_remove(&gate->link);
-        acceptor_stop(&gate->acceptor);
-        if (gate->waiting)
-            atomic_fetch_sub(&worker->crew->waiting, 1);
-    }
+    while (!list_empty(&worker->gates))
+        close_gate(list_entry(worker->gates.next, struct gate, link));
     end_if_drained(worker);
 }
 
@@ -99,6 +181,28 @@ static void on_abort(struct worker *worker, struct message *message)
     (void)message;
     while (!list_empty(&worker->sessions))
         session_abort(list_entry(worker->sessions.next, struct session, link), "hvrelay stops");
+}
+
+struct forward_abort {
+    struct message message;
+    struct forward *forward;
+    const char *reason;
+};
+
+static void on_abort_forward(struct worker *worker, struct message *message)
+{
+    struct forward_abort *order = list_entry(message, struct forward_abort, message);
+    struct list *node = worker->sessions.next;
+
+    while (node != &worker->sessions) {
+        struct session *session = list_entry(node, struct session, link);
+
+        node = node->next;
+        if (session->forward == order->forward)
+            session_abort(session, order->reason);
+    }
+    forward_release(order->forward);
+    free(order);
 }
 
 /* A worker that has ended needs no waking. */
@@ -110,17 +214,31 @@ static void wake(struct worker *worker)
     uv_mutex_unlock(&worker->lock);
 }
 
+void crew_tell_room(struct crew *crew)
+{
+    if (atomic_load(&crew->waiting) == 0)
+        return;
+    for (unsigned i = 0; i < crew->count; i++)
+        wake(&crew->workers[i]);
+}
+
+bool worker_tells(struct worker *worker, struct repeat *repeat)
+{
+    if (repeat_tell(repeat, uv_now(&worker->loop.uv)))
+        return true;
+    if (!atomic_exchange(&worker->crew->repeats, true))
+        uv_async_send(worker->crew->notice);
+    return false;
+}
+
 void worker_session_ended(struct worker *worker, struct forward *forward)
 {
     struct crew *crew = worker->crew;
 
-    forward_leave(forward);
+    forward_leave(forward, &crew->totals);
     atomic_fetch_add(&forward->ended, 1);
-    if (atomic_load(&crew->waiting) > 0) {
-        for (unsigned i = 0; i < crew->count; i++)
-            wake(&crew->workers[i]);
-    }
-    if (family_is_single(forward->config.listen.family))
+    crew_tell_room(crew);
+    if (forward->single)
         uv_async_send(crew->notice);
     end_if_drained(worker);
 }
@@ -130,6 +248,7 @@ static void on_wake(uv_async_t *async)
     struct worker *worker = async->data;
     struct list mail;
 
+    atomic_store(&worker->asked, false);
     uv_mutex_lock(&worker->lock);
     list_take(&mail, &worker->mailbox);
     uv_mutex_unlock(&worker->lock);
@@ -207,10 +326,50 @@ void worker_post(struct worker *worker, struct message *message)
     wake(worker);
 }
 
-void worker_add(struct worker *worker, struct gate *gate, struct forward *forward)
+struct gate *worker_open_gate(struct worker *worker, struct listener *listener,
+                              struct forward *forward, struct terms *terms)
 {
-    *gate = (struct gate){.forward = forward, .worker = worker, .open = {.handle = open_gate}};
+    struct gate *gate = calloc(1, sizeof *gate);
+
+    if (!gate)
+        return NULL;
+    list_init(&gate->link);
+    timer_init(&gate->later, on_later);
+    gate->listener = listener_share(listener);
+    gate->forward = forward_share(forward);
+    gate->terms = terms_share(terms);
+    gate->worker = worker;
+    gate->open.handle = on_open;
+    gate->close.handle = on_close;
     worker_post(worker, &gate->open);
+    return gate;
+}
+
+int worker_change_terms(struct gate *gate, struct terms *terms)
+{
+    struct change *change = malloc(sizeof *change);
+
+    if (!change)
+        return -1;
+    *change = (struct change){{.handle = on_change}, gate, terms_share(terms)};
+    worker_post(gate->worker, &change->message);
+    return 0;
+}
+
+void worker_close_gate(struct gate *gate)
+{
+    worker_post(gate->worker, &gate->close);
+}
+
+int worker_abort_forward(struct worker *worker, struct forward *forward, const char *reason)
+{
+    struct forward_abort *order = malloc(sizeof *order);
+
+    if (!order)
+        return -1;
+    *order = (struct forward_abort){{.handle = on_abort_forward}, forward_share(forward), reason};
+    worker_post(worker, &order->message);
+    return 0;
 }
 
 void worker_drain(struct worker *worker)
@@ -221,6 +380,17 @@ void worker_drain(struct worker *worker)
 void worker_abort(struct worker *worker)
 {
     worker_post(worker, &worker->abort);
+}
+
+void worker_ask(struct worker *worker)
+{
+    atomic_store(&worker->asked, true);
+    wake(worker);
+}
+
+bool worker_answered(struct worker *worker)
+{
+    return !atomic_load(&worker->asked);
 }
 
 void worker_join(struct worker *worker)

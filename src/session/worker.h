@@ -3,6 +3,7 @@
 #ifndef HVRELAY_SESSION_WORKER_H
 #define HVRELAY_SESSION_WORKER_H
 
+#include "net/listener.h"
 #include "session/forward.h"
 
 struct worker;
@@ -11,6 +12,8 @@ struct worker;
 struct crew {
     struct worker *workers;
     unsigned count;
+    struct totals totals;
+    atomic_bool repeats; /* log lines were swallowed: somebody should sum them up later */
     atomic_uint waiting; /* gates that wait for room: a session that ends wakes them */
     uv_async_t *notice;  /* of the main loop: a worker has ended, or a single forward's session */
     atomic_uint at_work; /* workers whose thread has not ended */
@@ -23,14 +26,19 @@ struct message {
     void (*handle)(struct worker *worker, struct message *message);
 };
 
-/* A worker's door to a forward. */
+/* A worker's door to a forward. Made by worker_open_gate; belongs to the worker's thread, but for
+ * the calls below. */
 struct gate {
     struct list link;
     struct acceptor acceptor;
+    struct listener *listener;
     struct forward *forward;
+    struct terms *terms;
     struct worker *worker;
-    bool waiting; /* for room */
-    struct message open;
+    bool waiting;       /* for room */
+    bool turning_away;  /* the client being accepted: there is no room for it */
+    struct timer later; /* accept_rate allows the next one */
+    struct message open, close;
 };
 
 struct worker {
@@ -44,7 +52,8 @@ struct worker {
     uv_async_t wake;
     uv_mutex_t lock; /* of the two below */
     struct list mailbox;
-    bool ended; /* nobody may wake it any more */
+    bool ended;        /* nobody may wake it any more */
+    atomic_bool asked; /* by the watchdog; cleared by the loop */
     struct message drain, abort;
 };
 
@@ -54,18 +63,40 @@ int worker_start(struct worker *worker, struct crew *crew, struct err *err);
 /* From any thread. */
 void worker_post(struct worker *worker, struct message *message);
 
-/* From any thread: accept from the forward as well. The gate stays in use until the worker ends. */
-void worker_add(struct worker *worker, struct gate *gate, struct forward *forward);
+/* From any thread: accepts from the listener for the forward, under these terms. Shares all three.
+ * Returns NULL where memory is short. */
+struct gate *worker_open_gate(struct worker *worker, struct listener *listener,
+                              struct forward *forward, struct terms *terms);
+
+/* From any thread: new terms for the sessions from here on. Returns -1 where memory is short. */
+int worker_change_terms(struct gate *gate, struct terms *terms);
+
+/* From any thread: closes the gate, which must not be used any more. Its sessions go on. */
+void worker_close_gate(struct gate *gate);
+
+/* From any thread: breaks off the sessions of a forward. Returns -1 where memory is short. */
+int worker_abort_forward(struct worker *worker, struct forward *forward, const char *reason);
 
 /* From any thread, once each: stop accepting, and end when the last session has ended; break off
  * all sessions. */
 void worker_drain(struct worker *worker);
 void worker_abort(struct worker *worker);
 
+/* From any thread: has the worker been through its loop since it was last asked? */
+void worker_ask(struct worker *worker);
+bool worker_answered(struct worker *worker);
+
 /* Waits for the thread to end, which it does once drained, and frees. */
 void worker_join(struct worker *worker);
 
 /* On the worker's thread: a session of that forward has ended, its place is free. */
 void worker_session_ended(struct worker *worker, struct forward *forward);
+
+/* From any thread: there may be room for what waits at a limit. */
+void crew_tell_room(struct crew *crew);
+
+/* On a worker's thread: the message was swallowed; the main loop will sum up. Else it is to be
+ * told now. */
+bool worker_tells(struct worker *worker, struct repeat *repeat);
 
 #endif

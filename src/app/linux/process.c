@@ -1,6 +1,23 @@
+/* Signals, and the notification protocol of systemd (sd_notify(3)), which needs no library: text in
+ * one datagram to the socket that NOTIFY_SOCKET names. */
+
 #include "app/process.h"
 
+#include <inttypes.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+static const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
+enum { SIGNALS = sizeof numbers / sizeof *numbers };
+
+static uv_signal_t signals[SIGNALS];
+static struct process_requests wanted;
 
 void process_prepare(void)
 {
@@ -11,4 +28,93 @@ void process_prepare(void)
 const char *process_default_config(void)
 {
     return "/etc/hvrelay/hvrelay.conf";
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    (void)handle;
+    if (number == SIGHUP)
+        wanted.reload(wanted.arg);
+    else if (number == SIGUSR1)
+        wanted.reopen_log(wanted.arg);
+    else
+        wanted.stop(wanted.arg);
+}
+
+int process_listen(uv_loop_t *loop, const struct process_requests *requests)
+{
+    int status = 0;
+
+    wanted = *requests;
+    for (int i = 0; i < SIGNALS; i++)
+        uv_signal_init(loop, &signals[i]);
+    for (int i = 0; i < SIGNALS && status == 0; i++)
+        status = uv_signal_start(&signals[i], on_signal, numbers[i]);
+    return status;
+}
+
+void process_ignore(void)
+{
+    for (int i = 0; i < SIGNALS; i++)
+        uv_close((uv_handle_t *)&signals[i], NULL);
+}
+
+static void notify(const char *text)
+{
+    const char *path = getenv("NOTIFY_SOCKET");
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    socklen_t length;
+    int fd;
+
+    if (!path || (path[0] != '/' && path[0] != '@') || strlen(path) >= sizeof address.sun_path)
+        return;
+    memcpy(address.sun_path, path, strlen(path));
+    length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
+    if (path[0] == '@')
+        address.sun_path[0] = '\0';
+    fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return;
+    sendto(fd, text, strlen(text), MSG_NOSIGNAL, (const struct sockaddr *)&address, length);
+    close(fd);
+}
+
+void process_tell_ready(const char *status)
+{
+    char text[256];
+
+    snprintf(text, sizeof text, "READY=1\nSTATUS=%s", status);
+    notify(text);
+}
+
+/* The time stamp is what Type=notify-reload insists on. */
+void process_tell_reloading(void)
+{
+    struct timespec now;
+    char text[96];
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
+             (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
+    notify(text);
+}
+
+void process_tell_stopping(void)
+{
+    notify("STOPPING=1\nSTATUS=stopping, sessions may end");
+}
+
+void process_tell_alive(void)
+{
+    notify("WATCHDOG=1");
+}
+
+uint64_t process_watchdog_interval(void)
+{
+    const char *pid = getenv("WATCHDOG_PID");
+    const char *usec = getenv("WATCHDOG_USEC");
+
+    if (!usec || (pid && strtol(pid, NULL, 10) != getpid()))
+        return 0;
+    return strtoull(usec, NULL, 10) / 1000;
 }

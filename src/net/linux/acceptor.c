@@ -54,9 +54,9 @@ static bool is_peers_error(int error)
 }
 
 /* Accepts one stream. False where this socket has no more for now. */
-static bool accept_one(struct acceptor *acceptor, int fd)
+static bool accept_one(struct acceptor *acceptor, int fd, enum family family)
 {
-    struct address address = {.length = sizeof address.sa, .family = acceptor->listener->family};
+    struct address address = {.length = sizeof address.sa, .family = family};
     struct incoming incoming = {.family = address.family};
     struct peer peer;
 
@@ -88,11 +88,13 @@ static bool accept_one(struct acceptor *acceptor, int fd)
 
 static void accept_all(struct acceptor *acceptor)
 {
-    for (int i = 0; i < acceptor->listener->count; i++) {
+    const struct listener *listener = acceptor->listener;
+
+    for (int i = 0; i < listener->count; i++) {
         int budget = ACCEPT_BATCH;
 
         while (budget-- > 0 && acceptor->watching &&
-               accept_one(acceptor, acceptor->listener->fds[i]))
+               accept_one(acceptor, listener->fds[i], listener->families[i]))
             ;
     }
 }

@@ -85,6 +85,8 @@ int address_from_endpoint(const struct endpoint *endpoint, struct address *out, 
         return from_vsock(endpoint->u.vsock.cid, endpoint->u.vsock.port, out);
     case FAMILY_HYPERV:
         return from_hyperv(endpoint, out, err);
+    case FAMILY_SYSTEMD:
+        return err_set(err, UV_ENOTSUP, "it has no address of its own");
     case FAMILY_NPIPE:
         return err_set(err, UV_ENOTSUP,
                        "named pipes exist on Windows only: use 'unix:/PATH' on Linux");
@@ -192,4 +194,12 @@ const char *address_listen_advice(enum family family, int code)
     if (code == UV_ENODEV && family == FAMILY_VSOCK)
         return "no vsock transport is loaded";
     return NULL;
+}
+
+bool address_may_come(enum family family, int code)
+{
+    if (family != FAMILY_VSOCK && family != FAMILY_HYPERV)
+        return false;
+    return code == UV_ENODEV || code == UV_EADDRNOTAVAIL || code == UV_EAFNOSUPPORT ||
+           code == UV_ENETUNREACH || code == UV_ENETDOWN;
 }

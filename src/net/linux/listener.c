@@ -1,14 +1,16 @@
 #include "listener_os.h"
 
+#include "activation.h"
+#include "base/text.h"
 #include "net/address.h"
+#include "net/identity.h"
 #include "net/resolve.h"
 #include "sock_os.h"
 
 #include <errno.h>
-#include <grp.h>
+#include <fcntl.h>
 #include <linux/vm_sockets.h>
 #include <netinet/in.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -38,38 +40,24 @@ static bool remove_stale(const struct address *address, const char *path)
 }
 
 /* "user", "user:group", ":group" -> ids, -1 for what is not named. */
-static int look_up_owner(const char *text, uid_t *uid, gid_t *gid, struct err *err)
+static int look_up_owner(const char *text, uint32_t *uid, uint32_t *gid, struct err *err)
 {
     char user[sizeof((struct sock_options *)0)->socket_owner];
     const char *colon = strchr(text, ':');
-    size_t length = colon ? (size_t)(colon - text) : strlen(text);
-    const struct passwd *passwd;
-    const struct group *group;
 
-    *uid = (uid_t)-1;
-    *gid = (gid_t)-1;
-    memcpy(user, text, length);
-    user[length] = '\0';
-    if (length > 0) {
-        passwd = getpwnam(user);
-        if (!passwd)
-            return err_set(err, UV_ENOENT, "there is no user '%s'", user);
-        *uid = passwd->pw_uid;
-    }
-    if (colon) {
-        group = getgrnam(colon + 1);
-        if (!group)
-            return err_set(err, UV_ENOENT, "there is no group '%s'", colon + 1);
-        *gid = group->gr_gid;
-    }
+    *uid = *gid = UINT32_MAX;
+    (void)text_copy(user, sizeof user, text, colon ? (size_t)(colon - text) : strlen(text));
+    if (user[0] && identity_user(user, uid) != 0)
+        return err_set(err, UV_ENOENT, "there is no user '%s'", user);
+    if (colon && identity_group(colon + 1, gid) != 0)
+        return err_set(err, UV_ENOENT, "there is no group '%s'", colon + 1);
     return 0;
 }
 
 /* Until it listens nobody can connect, so there is no moment at which it is open too wide. */
 static int set_access(const char *path, const struct sock_options *options, struct err *err)
 {
-    uid_t uid;
-    gid_t gid;
+    uint32_t uid, gid;
 
     if (options->socket_owner[0]) {
         if (look_up_owner(options->socket_owner, &uid, &gid, err) != 0)
@@ -111,8 +99,8 @@ static int add_socket(struct listener *listener, const struct address *address,
     if (fd < 0) {
         err_system(err, fd, "cannot create a socket");
     } else {
+        listener->families[listener->count] = address->family;
         listener->fds[listener->count++] = fd;
-        listener->family = address->family;
         if (address->family == FAMILY_TCP)
             setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
         if (address->sa.ss_family == AF_INET6)
@@ -187,10 +175,32 @@ static int open_fd(struct listener *listener, struct err *err)
         return -1;
     getsockopt(listener->only.rfd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length);
     listener->single = !listening;
-    listener->family = listener->only.family;
+    listener->families[0] = listener->only.family;
     if (listening)
         listener->fds[listener->count++] = listener->only.rfd;
     return 0;
+}
+
+/* The sockets stay open when this listener closes: so nothing that waits in them is lost. */
+static int open_activated(struct listener *listener, struct err *err)
+{
+    int fds[LISTENER_SOCKETS];
+    int count = activation_find(listener->endpoint.u.name, fds, LISTENER_SOCKETS, err);
+
+    for (int i = 0; i < count; i++) {
+        int listening = 0, family = sock_family(fds[i]);
+        socklen_t length = sizeof listening;
+
+        getsockopt(fds[i], SOL_SOCKET, SO_ACCEPTCONN, &listening, &length);
+        if (family < 0 || !listening)
+            return err_set(err, 0, "descriptor %d is no listening stream socket", fds[i]);
+        listener->fds[listener->count] = fcntl(fds[i], F_DUPFD_CLOEXEC, 3);
+        if (listener->fds[listener->count] < 0)
+            return err_system(err, system_code(), "cannot use descriptor %d", fds[i]);
+        fcntl(fds[i], F_SETFL, fcntl(fds[i], F_GETFL) | O_NONBLOCK);
+        listener->families[listener->count++] = (enum family)family;
+    }
+    return count < 0 ? -1 : 0;
 }
 
 static int open_any(struct listener *listener, const struct sock_options *options, struct err *err)
@@ -205,6 +215,8 @@ static int open_any(struct listener *listener, const struct sock_options *option
         return sock_take_stdio(&listener->only, err);
     case FAMILY_FD:
         return open_fd(listener, err);
+    case FAMILY_SYSTEMD:
+        return open_activated(listener, err);
     default:
         if (address_from_endpoint(&listener->endpoint, &address, err) != 0 ||
             add_socket(listener, &address, options, err) != 0)
@@ -223,13 +235,13 @@ int listener_open(const struct endpoint *endpoint, const struct sock_options *op
     endpoint_format(endpoint, text, sizeof text);
     if (!listener)
         return err_system(err, UV_ENOMEM, "cannot listen on '%s'", text);
+    atomic_init(&listener->users, 1);
     listener->endpoint = *endpoint;
-    listener->family = endpoint->family;
     if (open_any(listener, options, err) == 0) {
         *out = listener;
         return 0;
     }
-    listener_close(listener);
+    listener_release(listener);
     return err_prefix(err, "cannot listen on '%s'", text);
 }
 
@@ -238,11 +250,35 @@ const struct endpoint *listener_endpoint(const struct listener *listener)
     return &listener->endpoint;
 }
 
-void listener_close(struct listener *listener)
+static void close_listener(struct listener *listener)
 {
     if (listener->unlink_path)
         unlink(listener->endpoint.u.local.path);
     for (int i = 0; i < listener->count; i++)
         close(listener->fds[i]);
     free(listener);
+}
+
+struct listener *listener_share(struct listener *listener)
+{
+    atomic_fetch_add(&listener->users, 1);
+    return listener;
+}
+
+void listener_release(struct listener *listener)
+{
+    if (atomic_fetch_sub(&listener->users, 1) == 1)
+        close_listener(listener);
+}
+
+int listener_adjust(struct listener *listener, const struct sock_options *options, struct err *err)
+{
+    for (int i = 0; i < listener->count; i++) {
+        sock_set_buffers(listener->fds[i], listener->families[i], options);
+        if (listen(listener->fds[i], (int)options->backlog) != 0)
+            return err_system(err, system_code(), "cannot change the backlog");
+    }
+    if (listener->unlink_path)
+        return set_access(listener->endpoint.u.local.path, options, err);
+    return 0;
 }

@@ -7,14 +7,15 @@
 #include <stdatomic.h>
 
 struct listener {
+    atomic_uint users;
     struct endpoint endpoint;
-    enum family family; /* of its sockets: vsock for a hyperv endpoint */
     int count;
     int fds[LISTENER_SOCKETS];
-    bool single;          /* there is only one stream, and it is here already */
-    struct incoming only; /* that one */
-    atomic_bool taken;    /* it has been handed out */
-    bool unlink_path;     /* we made the unix socket's file */
+    enum family families[LISTENER_SOCKETS]; /* vsock for a hyperv endpoint */
+    bool single;                            /* there is only one stream, and it is here already */
+    struct incoming only;                   /* that one */
+    atomic_bool taken;                      /* it has been handed out */
+    bool unlink_path;                       /* we made the unix socket's file */
 };
 
 #endif

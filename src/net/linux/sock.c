@@ -11,6 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* After `keepalive` without traffic: a peer that is gone is found within another minute. */
+enum { KEEPALIVE_INTERVAL = 15, KEEPALIVE_TRIES = 4 };
+
 static void set_int(int fd, int level, int name, uint64_t value)
 {
     int option = value > INT32_MAX ? INT32_MAX : (int)value;
@@ -25,23 +28,51 @@ static void set_vsock_credit(int fd, uint64_t bytes)
     setsockopt(fd, AF_VSOCK, SO_VM_SOCKETS_BUFFER_SIZE, &bytes, sizeof bytes);
 }
 
+void sock_set_buffers(int fd, enum family family, const struct sock_options *options)
+{
+    if (options->send_buffer)
+        set_int(fd, SOL_SOCKET, SO_SNDBUF, options->send_buffer);
+    if (options->receive_buffer) {
+        set_int(fd, SOL_SOCKET, SO_RCVBUF, options->receive_buffer);
+        if (family == FAMILY_VSOCK)
+            set_vsock_credit(fd, options->receive_buffer);
+    }
+}
+
+/* Nobody vanishes silently from the loopback. */
+static bool is_loopback(const struct address *address)
+{
+    const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)&address->sa;
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)&address->sa;
+
+    if (address->sa.ss_family == AF_INET)
+        return ntohl(v4->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+    return IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
+}
+
+static void set_tcp(int fd, const struct address *address, const struct sock_options *options)
+{
+    set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    set_int(fd, SOL_SOCKET, SO_OOBINLINE, 1); /* or an urgent byte would be lost */
+    if (options->user_timeout)
+        set_int(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, options->user_timeout);
+    if (options->keepalive && !is_loopback(address)) {
+        set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+        set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, (options->keepalive + 999) / 1000);
+        set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL);
+        set_int(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_TRIES);
+    }
+}
+
 int sock_create(const struct address *address, const struct sock_options *options)
 {
     int fd = socket(address->sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
     if (fd < 0)
         return uv_translate_sys_error(errno);
-    if (address->family == FAMILY_TCP) {
-        set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-        set_int(fd, SOL_SOCKET, SO_OOBINLINE, 1); /* or an urgent byte would be lost */
-    }
-    if (options->send_buffer)
-        set_int(fd, SOL_SOCKET, SO_SNDBUF, options->send_buffer);
-    if (options->receive_buffer) {
-        set_int(fd, SOL_SOCKET, SO_RCVBUF, options->receive_buffer);
-        if (address->family == FAMILY_VSOCK)
-            set_vsock_credit(fd, options->receive_buffer);
-    }
+    if (address->family == FAMILY_TCP)
+        set_tcp(fd, address, options);
+    sock_set_buffers(fd, address->family, options);
     return fd;
 }
 

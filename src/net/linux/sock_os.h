@@ -10,6 +10,9 @@
  * their listener. Returns the descriptor, or a libuv error number. */
 int sock_create(const struct address *address, const struct sock_options *options);
 
+/* Sets the buffers that the options name. */
+void sock_set_buffers(int fd, enum family family, const struct sock_options *options);
+
 /* Who is at the other end of a unix socket, as of when it connected. Others are left alone. */
 void sock_credentials(int fd, struct peer *peer);
 

@@ -4,11 +4,19 @@
 
 #include <stdlib.h>
 
+/* Only where there is a limit on bandwidth. */
+struct engine_limits {
+    struct limit limits[2]; /* by the side a direction comes from */
+    struct timer timer;     /* until one of them may go on */
+    struct engine *engine;
+};
+
 struct engine {
     struct relay relay;
     struct pumps *pumps;
     struct flow flows[2]; /* by the side they come from */
     struct task turn;     /* to go on, after the other sessions had theirs */
+    struct engine_limits *limits;
 };
 
 static void close_engine(struct engine *engine, enum conn_end how, struct relay_end *end)
@@ -17,6 +25,9 @@ static void close_engine(struct engine *engine, enum conn_end how, struct relay_
     void *arg = engine->relay.arg;
 
     task_cancel(&engine->turn);
+    if (engine->limits)
+        timer_clear(&engine->pumps->loop->timers, &engine->limits->timer);
+    free(engine->limits);
     for (int side = CLIENT; side <= TARGET; side++) {
         end->delivered[side] = engine->relay.delivered[side];
         end->lost[side] = flow_pending(&engine->flows[side]);
@@ -51,6 +62,19 @@ static bool has_failed(struct conn *conn, struct flow_fault *fault)
     return fault->error != 0;
 }
 
+/* The shorter of the waits of those directions that have used their bandwidth. */
+static void wait_for_bandwidth(struct engine *engine, const enum flow_state state[2])
+{
+    uint64_t wait = UINT64_MAX;
+
+    for (int side = CLIENT; side <= TARGET; side++) {
+        if (state[side] == FLOW_LATER && engine->flows[side].wait < wait)
+            wait = engine->flows[side].wait;
+    }
+    if (wait != UINT64_MAX)
+        timer_set(&engine->pumps->loop->timers, &engine->limits->timer, wait);
+}
+
 static void run(struct engine *engine)
 {
     struct relay *relay = &engine->relay;
@@ -78,6 +102,7 @@ static void run(struct engine *engine)
         relay->active = uv_now(&engine->pumps->loop->uv);
     if (state[CLIENT] == FLOW_MORE || state[TARGET] == FLOW_MORE)
         loop_defer(engine->pumps->loop, &engine->turn);
+    wait_for_bandwidth(engine, state);
     if (!was_half_closed && (state[CLIENT] == FLOW_ENDED || state[TARGET] == FLOW_ENDED))
         relay->owner->half_closed(relay->arg);
 }
@@ -101,33 +126,55 @@ static void abort_engine(struct relay *relay, const struct err *reason)
 
 static const struct relay_pump engine_pump = {abort_engine};
 
-struct relay *engine_start(struct pumps *pumps, enum pump pump, struct conn *client,
-                           struct conn *target, const struct relay_owner *owner, void *arg,
-                           struct err *err)
+static void on_bandwidth(struct timer *timer)
+{
+    run(list_entry(timer, struct engine_limits, timer)->engine);
+}
+
+/* Returns 0 or -1 (no memory). */
+static int set_limits(struct engine *engine, const struct relay_plan *plan)
+{
+    if (!relay_is_limited(plan))
+        return 0;
+    engine->limits = malloc(sizeof *engine->limits);
+    if (!engine->limits)
+        return -1;
+    engine->limits->engine = engine;
+    timer_init(&engine->limits->timer, on_bandwidth);
+    for (int side = CLIENT; side <= TARGET; side++)
+        engine->limits->limits[side] = relay_limit(plan, side);
+    return 0;
+}
+
+struct relay *engine_start(struct pumps *pumps, const struct relay_plan *plan, struct err *err)
 {
     struct engine *engine = calloc(1, sizeof *engine);
-    struct relay *relay = &engine->relay;
+    struct relay *relay;
 
-    if (!engine) {
+    if (!engine || set_limits(engine, plan) != 0) {
+        free(engine);
         err_system(err, UV_ENOMEM, "cannot start the relay");
         return NULL;
     }
     engine->pumps = pumps;
+    relay = &engine->relay;
     *relay = (struct relay){
         .pump = &engine_pump,
-        .owner = owner,
-        .arg = arg,
-        .side = {client, target},
+        .owner = plan->owner,
+        .arg = plan->arg,
+        .side = {plan->client, plan->target},
         .active = uv_now(&pumps->loop->uv),
     };
-    flow_init(&engine->flows[CLIENT], client, target, pump, &relay->delivered[CLIENT]);
-    flow_init(&engine->flows[TARGET], target, client, pump, &relay->delivered[TARGET]);
-    task_init(&engine->turn, on_turn);
     for (int side = CLIENT; side <= TARGET; side++) {
+        flow_init(&engine->flows[side], relay->side[side], relay->side[!side], plan->pump,
+                  &relay->delivered[side]);
+        if (engine->limits)
+            engine->flows[side].limit = &engine->limits->limits[side];
         relay->side[side]->writable = true; /* to begin with; the kernel says otherwise */
         relay->side[side]->owner = engine;
         relay->side[side]->ready = on_ready;
     }
+    task_init(&engine->turn, on_turn);
     loop_defer(pumps->loop, &engine->turn);
     return relay;
 }

@@ -5,8 +5,6 @@
 #include "relay/relay.h"
 
 /* As relay_start, for PUMP_AUTO, PUMP_SPLICE and PUMP_COPY. */
-struct relay *engine_start(struct pumps *pumps, enum pump pump, struct conn *client,
-                           struct conn *target, const struct relay_owner *owner, void *arg,
-                           struct err *err);
+struct relay *engine_start(struct pumps *pumps, const struct relay_plan *plan, struct err *err);
 
 #endif

@@ -117,12 +117,12 @@ static int flush(struct flow *flow)
     return 0;
 }
 
-/* Moves one buffer. Returns the bytes read, 0 at EOF, or -errno of the reading side; an error of
- * the writing side goes to *write_error. */
-static ssize_t copy_once(struct flow *flow, struct pumps *pumps, int *write_error)
+/* Moves one buffer, at most `most` bytes. Returns the bytes read, 0 at EOF, or -errno of the
+ * reading side; an error of the writing side goes to *write_error. */
+static ssize_t copy_once(struct flow *flow, struct pumps *pumps, size_t most, int *write_error)
 {
     size_t want = flow->streak < BULK_STREAK ? SMALL_READ : BUFFER_SIZE;
-    ssize_t count = conn_read(flow->from, pumps->buffer, want);
+    ssize_t count = conn_read(flow->from, pumps->buffer, want < most ? want : most);
     ssize_t written;
 
     if (count <= 0)
@@ -139,14 +139,16 @@ static ssize_t copy_once(struct flow *flow, struct pumps *pumps, int *write_erro
     return count;
 }
 
-/* Fills the (empty) pipe. With an empty pipe EAGAIN can only mean that there is nothing to read. */
-static ssize_t splice_once(struct flow *flow)
+/* Fills the (empty) pipe, up to `most` bytes. With an empty pipe EAGAIN can only mean that there is
+ * nothing to read. */
+static ssize_t splice_once(struct flow *flow, size_t most)
 {
     struct pipe *pipe = flow->pipe;
+    size_t want = pipe->capacity < most ? pipe->capacity : most;
     ssize_t count;
 
     do
-        count = splice(flow->from->rfd, NULL, pipe->write_end, NULL, pipe->capacity,
+        count = splice(flow->from->rfd, NULL, pipe->write_end, NULL, want,
                        SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
     while (count < 0 && errno == EINTR);
     if (count < 0) {
@@ -169,7 +171,7 @@ static bool wants_splice(const struct flow *flow)
 }
 
 /* Reads once, by splice where it suits and can be had, else by copy. */
-static ssize_t move_once(struct flow *flow, struct pumps *pumps, int *write_error)
+static ssize_t move_once(struct flow *flow, struct pumps *pumps, size_t most, int *write_error)
 {
     ssize_t count;
 
@@ -178,14 +180,14 @@ static ssize_t move_once(struct flow *flow, struct pumps *pumps, int *write_erro
     else if (!wants_splice(flow))
         drop_pipe(flow, pumps);
     if (!flow->pipe)
-        return copy_once(flow, pumps, write_error);
-    count = splice_once(flow);
+        return copy_once(flow, pumps, most, write_error);
+    count = splice_once(flow, most);
     if (count != -EINVAL)
         return count;
     /* This kernel can't splice from this family. The pipe is empty: nothing is lost. */
     flow->splice_refused = true;
     drop_pipe(flow, pumps);
-    return copy_once(flow, pumps, write_error);
+    return copy_once(flow, pumps, most, write_error);
 }
 
 /* All is delivered: passes the EOF on. ENOTCONN is what a peer leaves that has already closed both
@@ -204,6 +206,18 @@ static enum flow_state end(struct flow *flow, struct flow_fault *fault)
     return FLOW_ENDED;
 }
 
+/* How many bytes the next read may take; 0: none for `wait`. */
+static size_t allowance(struct flow *flow)
+{
+    uint64_t wait, most;
+
+    if (!flow->limit)
+        return SIZE_MAX;
+    most = limit_ask(flow->limit, BUFFER_SIZE, &wait);
+    flow->wait = (uint32_t)wait;
+    return (size_t)most;
+}
+
 /* The loop of flow_run and flow_drain; never returns FLOW_ENDED. */
 static enum flow_state move(struct flow *flow, struct pumps *pumps, struct flow_fault *fault)
 {
@@ -211,6 +225,7 @@ static enum flow_state move(struct flow *flow, struct pumps *pumps, struct flow_
 
     for (;;) {
         int error = flush(flow);
+        size_t most;
         ssize_t count;
 
         if (error == 0 && flow_pending(flow) > 0)
@@ -221,7 +236,14 @@ static enum flow_state move(struct flow *flow, struct pumps *pumps, struct flow_
             drop_pipe(flow, pumps);
             return FLOW_WAITS;
         }
-        count = error == 0 ? move_once(flow, pumps, &error) : 0;
+        most = allowance(flow);
+        if (error == 0 && most == 0) {
+            drop_pipe(flow, pumps);
+            return FLOW_LATER;
+        }
+        count = error == 0 ? move_once(flow, pumps, most, &error) : 0;
+        if (count > 0 && flow->limit)
+            limit_pay(flow->limit, (uint64_t)count);
         if (error != 0) {
             *fault = (struct flow_fault){flow->to, error};
             return FLOW_BROKEN;
@@ -252,6 +274,7 @@ void flow_drain(struct flow *flow, struct pumps *pumps)
 
     if (flow->ended)
         return;
+    flow->limit = NULL;
     flow->from->readable = flow->to->writable = true;
     (void)move(flow, pumps, &ignored);
 }

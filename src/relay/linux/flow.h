@@ -23,9 +23,11 @@ enum { BUFFER_SIZE = 256 * 1024 };
 struct flow {
     struct conn *from, *to;
     uint64_t *delivered; /* the relay's count for this direction */
+    struct limit *limit; /* NULL: none */
     struct pipe *pipe;   /* while splicing */
     unsigned char *held; /* read, not yet written */
     uint32_t held_start, held_end;
+    uint32_t wait;       /* ms, after FLOW_LATER */
     uint8_t pump;        /* enum pump */
     uint8_t streak;      /* full reads in a row */
     bool splice_refused; /* this kernel does not splice this pair */
@@ -36,6 +38,7 @@ struct flow {
 enum flow_state {
     FLOW_WAITS,  /* for an event on either side */
     FLOW_MORE,   /* its turn is over, but there is more to do */
+    FLOW_LATER,  /* it has used its bandwidth: see `wait` */
     FLOW_ENDED,  /* EOF has been passed on */
     FLOW_BROKEN, /* see the fault */
 };

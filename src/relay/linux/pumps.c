@@ -35,16 +35,14 @@ int pump_check(enum pump pump, struct err *err)
 }
 
 /* libuv can't wait for a regular file (standard input from a file): the engine needs not wait. */
-static bool is_for_libuv(enum pump pump, const struct conn *client, const struct conn *target)
+static bool is_for_libuv(const struct relay_plan *plan)
 {
-    return pump == PUMP_STREAM && client->pollable && target->pollable;
+    return plan->pump == PUMP_STREAM && plan->client->pollable && plan->target->pollable;
 }
 
-struct relay *relay_start(struct pumps *pumps, enum pump pump, struct conn *client,
-                          struct conn *target, const struct relay_owner *owner, void *arg,
-                          struct err *err)
+struct relay *relay_start(struct pumps *pumps, const struct relay_plan *plan, struct err *err)
 {
-    if (is_for_libuv(pump, client, target))
-        return stream_start(pumps->loop, client, target, owner, arg, err);
-    return engine_start(pumps, pump, client, target, owner, arg, err);
+    if (is_for_libuv(plan))
+        return stream_start(pumps->loop, plan, err);
+    return engine_start(pumps, plan, err);
 }

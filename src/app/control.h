@@ -1,0 +1,30 @@
+/* The control socket: one request a connection, a line of text; the answer is lines of text, the
+ * last of which is "ok" or "failed". For the user that runs the program only. Main thread. */
+#ifndef HVRELAY_APP_CONTROL_H
+#define HVRELAY_APP_CONTROL_H
+
+#include "net/endpoint.h"
+#include "net/loop.h"
+
+struct control;
+struct control_client;
+
+/* Handles a request. Returns whether it was done. */
+typedef bool control_handler(void *arg, struct control_client *client, const char *request);
+
+/* Listens there. Returns 0 and *out, or -1. */
+int control_open(struct loop *loop, const struct endpoint *endpoint, control_handler *handler,
+                 void *arg, struct control **out, struct err *err);
+
+/* Adds a line to the answer, while the handler runs. */
+void control_answer(struct control_client *client, const char *line);
+
+/* Frees all. NULL is harmless. */
+void control_close(struct control *control);
+
+/* The other side: asks there, and calls `line` for each line of the answer but the last. Blocks.
+ * Returns 1 for "ok", 0 for "failed", -1 where there was no answer. */
+int control_ask(const struct endpoint *endpoint, const char *request,
+                void (*line)(const char *text), struct err *err);
+
+#endif

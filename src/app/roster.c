@@ -1,0 +1,371 @@
+#include "app/roster.h"
+
+#include "net/address.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { FIRST_PAUSE = 250, LONGEST_PAUSE = 30000 }; /* ms between attempts to listen */
+
+/* One forward in service. */
+struct post {
+    struct forward *forward;
+    struct terms *terms;
+    struct listener *listener; /* NULL while it can't be opened yet */
+    struct gate **gates;       /* one per worker, once it listens */
+};
+
+/* A forward that the configuration no longer has: its sessions may end by themselves for a while.
+ */
+struct retired {
+    uv_timer_t timer;
+    struct list link;
+    struct roster *roster;
+    struct forward *forward;
+};
+
+struct roster {
+    uv_loop_t *loop;
+    struct crew *crew;
+    struct post *posts;
+    size_t count;
+    struct list retired;
+    uv_timer_t retry; /* for the listeners that can't be opened yet */
+    uint64_t pause;
+    bool stopped;
+};
+
+struct roster *roster_create(uv_loop_t *loop, struct crew *crew)
+{
+    struct roster *roster = calloc(1, sizeof *roster);
+
+    if (!roster)
+        return NULL;
+    roster->loop = loop;
+    roster->crew = crew;
+    list_init(&roster->retired);
+    uv_timer_init(loop, &roster->retry);
+    roster->retry.data = roster;
+    return roster;
+}
+
+static const struct endpoint *listen_of(const struct post *post)
+{
+    return &post->terms->config.listen;
+}
+
+static void release_post(struct post *post)
+{
+    if (post->listener)
+        listener_release(post->listener);
+    if (post->forward)
+        forward_release(post->forward);
+    if (post->terms)
+        terms_release(post->terms);
+    free(post->gates);
+}
+
+static void release_posts(struct post *posts, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        release_post(&posts[i]);
+    free(posts);
+}
+
+static struct post *post_by_name(const struct roster *roster, const char *name)
+{
+    for (size_t i = 0; i < roster->count; i++) {
+        if (strcmp(roster->posts[i].forward->name, name) == 0)
+            return &roster->posts[i];
+    }
+    return NULL;
+}
+
+static struct listener *listener_by_endpoint(const struct roster *roster,
+                                             const struct endpoint *endpoint)
+{
+    for (size_t i = 0; i < roster->count; i++) {
+        if (roster->posts[i].listener && endpoint_equal(listen_of(&roster->posts[i]), endpoint))
+            return roster->posts[i].listener;
+    }
+    return NULL;
+}
+
+/* Opens the listener, or finds it open. One that has to wait for its VM stays NULL. */
+static int find_listener(struct roster *roster, const struct forward_config *config,
+                         struct listener **out, struct err *err)
+{
+    struct listener *open = listener_by_endpoint(roster, &config->listen);
+
+    *out = NULL;
+    if (open) {
+        *out = listener_share(open);
+        return 0;
+    }
+    if (listener_open(&config->listen, &config->options, out, err) == 0)
+        return 0;
+    err_prefix(err, "forward '%s'", config->name);
+    if (!address_may_come(config->listen.family, err->code))
+        return -1;
+    log_warning("%s; waiting for it", err->msg);
+    return 0;
+}
+
+/* What of a post can fail; gates follow once all posts are made. */
+static int make_post(struct roster *roster, const struct forward_config *config, struct post *out,
+                     struct err *err)
+{
+    const struct post *old = post_by_name(roster, config->name);
+
+    *out = (struct post){0};
+    out->forward = old ? forward_share(old->forward) : forward_create(config);
+    out->terms = terms_create(config);
+    out->gates = calloc(roster->crew->count, sizeof(struct gate *));
+    if (!out->forward || !out->terms || !out->gates)
+        return err_system(err, UV_ENOMEM, "forward '%s'", config->name);
+    return find_listener(roster, config, &out->listener, err);
+}
+
+static void open_gates(struct roster *roster, struct post *post)
+{
+    for (unsigned i = 0; i < roster->crew->count; i++) {
+        post->gates[i] =
+            worker_open_gate(&roster->crew->workers[i], post->listener, post->forward, post->terms);
+        if (!post->gates[i])
+            log_error("forward '%s': not enough memory for worker %u", post->forward->name, i);
+    }
+}
+
+static void close_gates(struct roster *roster, struct post *post)
+{
+    for (unsigned i = 0; i < roster->crew->count; i++) {
+        if (post->gates[i])
+            worker_close_gate(post->gates[i]);
+        post->gates[i] = NULL;
+    }
+}
+
+/* The gates of a forward that keeps its listener stay open: no client notices. */
+static void keep_gates(struct roster *roster, struct post *old, struct post *post)
+{
+    struct err err;
+
+    for (unsigned i = 0; i < roster->crew->count; i++) {
+        post->gates[i] = old->gates[i];
+        old->gates[i] = NULL;
+        if (post->gates[i] && worker_change_terms(post->gates[i], post->terms) != 0)
+            log_error("forward '%s': not enough memory for its new settings", post->forward->name);
+    }
+    if (listener_adjust(post->listener, &post->terms->config.options, &err) != 0)
+        log_error("forward '%s': %s", post->forward->name, err.msg);
+}
+
+static void on_retired_closed(uv_handle_t *handle)
+{
+    struct retired *retired = handle->data;
+
+    forward_release(retired->forward);
+    free(retired);
+}
+
+static void end_retired(struct retired *retired)
+{
+    list_remove(&retired->link);
+    uv_close((uv_handle_t *)&retired->timer, on_retired_closed);
+}
+
+static void on_retired_timeout(uv_timer_t *timer)
+{
+    struct retired *retired = timer->data;
+    struct crew *crew = retired->roster->crew;
+
+    for (unsigned i = 0; i < crew->count; i++) {
+        if (worker_abort_forward(&crew->workers[i], retired->forward,
+                                 "drain_timeout: its forward was removed by a reload") != 0)
+            log_error("forward '%s': not enough memory to end its sessions",
+                      retired->forward->name);
+    }
+    end_retired(retired);
+}
+
+static void retire(struct roster *roster, struct forward *forward, uint64_t drain_timeout)
+{
+    struct retired *retired;
+
+    log_info("forward '%s': removed, %u sessions may end", forward->name,
+             atomic_load(&forward->sessions));
+    if (drain_timeout == 0 || atomic_load(&forward->sessions) == 0)
+        return;
+    retired = calloc(1, sizeof *retired);
+    if (!retired)
+        return; /* its sessions end by themselves, whenever that is */
+    retired->roster = roster;
+    retired->forward = forward_share(forward);
+    retired->timer.data = retired;
+    uv_timer_init(roster->loop, &retired->timer);
+    uv_timer_start(&retired->timer, on_retired_timeout, drain_timeout, 0);
+    list_append(&roster->retired, &retired->link);
+}
+
+static uint64_t with_jitter(uint64_t pause)
+{
+    uint32_t random = 0;
+
+    uv_random(NULL, NULL, &random, sizeof random, 0, NULL);
+    return pause / 2 + random % (pause / 2 + 1);
+}
+
+static void on_retry(uv_timer_t *timer);
+
+static void plan_retry(struct roster *roster)
+{
+    for (size_t i = 0; i < roster->count && !roster->stopped; i++) {
+        if (!roster->posts[i].listener) {
+            uv_timer_start(&roster->retry, on_retry, with_jitter(roster->pause), 0);
+            return;
+        }
+    }
+}
+
+static void on_retry(uv_timer_t *timer)
+{
+    struct roster *roster = timer->data;
+    char text[ENDPOINT_TEXT];
+    struct err err;
+
+    for (size_t i = 0; i < roster->count; i++) {
+        struct post *post = &roster->posts[i];
+
+        if (post->listener || listener_open(listen_of(post), &post->terms->config.options,
+                                            &post->listener, &err) != 0)
+            continue;
+        endpoint_format(listener_endpoint(post->listener), text, sizeof text);
+        log_info("forward '%s': listening on %s now", post->forward->name, text);
+        open_gates(roster, post);
+    }
+    if (roster->pause < LONGEST_PAUSE)
+        roster->pause = roster->pause * 2 < LONGEST_PAUSE ? roster->pause * 2 : LONGEST_PAUSE;
+    plan_retry(roster);
+}
+
+static bool is_kept(const struct forward *forward, const struct post *posts, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (posts[i].forward == forward)
+            return true;
+    }
+    return false;
+}
+
+/* From here on nothing fails: the new posts replace the old ones. A socket that changes hands is
+ * given up by the old gate before the new one takes it; what comes in between waits in its queue.
+ */
+static void replace(struct roster *roster, struct post *posts, size_t count, uint64_t drain_timeout)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct post *old = post_by_name(roster, posts[i].forward->name);
+
+        if (old && old->listener && old->listener == posts[i].listener)
+            keep_gates(roster, old, &posts[i]);
+    }
+    for (size_t i = 0; i < roster->count; i++) {
+        close_gates(roster, &roster->posts[i]);
+        if (!is_kept(roster->posts[i].forward, posts, count))
+            retire(roster, roster->posts[i].forward, drain_timeout);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (posts[i].listener && !posts[i].gates[0])
+            open_gates(roster, &posts[i]);
+    }
+    release_posts(roster->posts, roster->count);
+    roster->posts = posts;
+    roster->count = count;
+    roster->pause = FIRST_PAUSE;
+    plan_retry(roster);
+}
+
+int roster_apply(struct roster *roster, const struct config *config, struct err *err)
+{
+    struct post *posts = calloc(config->count, sizeof *posts);
+
+    if (!posts)
+        return err_system(err, UV_ENOMEM, "cannot set up the forwards");
+    for (size_t i = 0; i < config->count; i++) {
+        if (make_post(roster, &config->forwards[i], &posts[i], err) != 0) {
+            release_posts(posts, i + 1);
+            return -1;
+        }
+    }
+    replace(roster, posts, config->count, config->drain_timeout);
+    return 0;
+}
+
+void roster_each(const struct roster *roster,
+                 void (*call)(void *arg, const char *name, const struct endpoint *listen,
+                              const struct endpoint *connect),
+                 void *arg)
+{
+    for (size_t i = 0; i < roster->count; i++) {
+        const struct post *post = &roster->posts[i];
+
+        if (post->listener)
+            call(arg, post->forward->name, listener_endpoint(post->listener),
+                 &post->terms->config.connect);
+    }
+}
+
+bool roster_tell_repeats(const struct roster *roster)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < roster->count; i++)
+        any = forward_tell_repeats(roster->posts[i].forward) || any;
+    return any;
+}
+
+unsigned roster_sessions(const struct roster *roster)
+{
+    unsigned sum = 0;
+
+    for (size_t i = 0; i < roster->count; i++)
+        sum += atomic_load(&roster->posts[i].forward->sessions);
+    return sum;
+}
+
+bool roster_all_done(const struct roster *roster)
+{
+    for (size_t i = 0; i < roster->count; i++) {
+        const struct forward *forward = roster->posts[i].forward;
+
+        if (!forward->single || atomic_load(&forward->ended) == 0)
+            return false;
+    }
+    return true;
+}
+
+bool roster_any_broken(const struct roster *roster)
+{
+    for (size_t i = 0; i < roster->count; i++) {
+        const struct forward *forward = roster->posts[i].forward;
+
+        if (forward->single && atomic_load(&forward->broken) > 0)
+            return true;
+    }
+    return false;
+}
+
+void roster_stop(struct roster *roster)
+{
+    if (roster->stopped)
+        return;
+    roster->stopped = true;
+    uv_close((uv_handle_t *)&roster->retry, NULL);
+    while (!list_empty(&roster->retired))
+        end_retired(list_entry(roster->retired.next, struct retired, link));
+}
+
+void roster_free(struct roster *roster)
+{
+    release_posts(roster->posts, roster->count);
+    free(roster);
+}

@@ -1,0 +1,18 @@
+/* Where log lines go beside standard error and files. Each system implements it in its own folder.
+ */
+#ifndef HVRELAY_BASE_LOG_OUTPUT_H
+#define HVRELAY_BASE_LOG_OUTPUT_H
+
+#include "base/log.h"
+
+#include <stdbool.h>
+
+/* True where the system's own log takes the events (the journal on Linux, where standard error is
+ * connected to it; the Event Log of a Windows service). Asked once. */
+bool log_system_open(void);
+
+/* One event to the system's log. Any thread. Returns 0, or -1: it has to go to standard error. */
+int log_system_write(enum log_level level, const char *message, const struct log_field *fields,
+                     size_t count);
+
+#endif
