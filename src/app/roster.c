@@ -219,7 +219,7 @@ static void on_retry(uv_timer_t *timer);
 
 static void plan_retry(struct roster *roster)
 {
-    for (size_t i = 0; i < roster->count && !roster->stopped; i++) {
+    for (size_t i = 0; i < roster->count; i++) {
         if (!roster->posts[i].listener) {
             uv_timer_start(&roster->retry, on_retry, with_jitter(roster->pause), 0);
             return;
@@ -359,6 +359,11 @@ void roster_stop(struct roster *roster)
     if (roster->stopped)
         return;
     roster->stopped = true;
+    for (size_t i = 0; i < roster->count; i++) { /* the gates, as they close, release theirs */
+        if (roster->posts[i].listener)
+            listener_release(roster->posts[i].listener);
+        roster->posts[i].listener = NULL;
+    }
     uv_close((uv_handle_t *)&roster->retry, NULL);
     while (!list_empty(&roster->retired))
         end_retired(list_entry(roster->retired.next, struct retired, link));

@@ -35,7 +35,8 @@ bool roster_all_done(const struct roster *roster);
 /* The stream of such a forward was broken. */
 bool roster_any_broken(const struct roster *roster);
 
-/* No more attempts to listen, and no more reloads; the workers close the gates when they drain. */
+/* No more attempts to listen, and no more reloads. The sockets close with the gates, which the
+ * workers close when they drain. */
 void roster_stop(struct roster *roster);
 
 /* Once the workers have ended and the loop has run out. */

@@ -11,7 +11,11 @@
 #include <time.h>
 #include <uv.h>
 
-enum { MESSAGE = 1024, LINE = 4096 };
+enum {
+    MESSAGE = 1024,
+    LINE = 4096,
+    FIELD = 64, /* room that a field needs at least: its name, a number, the end of the line */
+};
 
 static const char *const level_names[] = {"error", "warning", "info", "debug"};
 static const char *const format_names[] = {"text", "json"};
@@ -129,15 +133,43 @@ static void append_time(char *out, size_t size, size_t *used)
            tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (int)(now.tv_usec / 1000));
 }
 
-/* Bytes that are no UTF-8 could come in with a file name only; they are shown as '?', too. */
-static void append_json_text(char *out, size_t size, size_t *used, const char *text)
+/* How many bytes the UTF-8 character at `text` has; 0 where it is none (overlong forms and the like
+ * included, as far as the first two bytes tell). */
+static size_t utf8_length(const unsigned char *text)
 {
+    size_t length = text[0] < 0x80                      ? 1
+                    : text[0] >= 0xc2 && text[0] < 0xe0 ? 2
+                    : text[0] >= 0xe0 && text[0] < 0xf0 ? 3
+                    : text[0] >= 0xf0 && text[0] < 0xf5 ? 4
+                                                        : 0;
+
+    for (size_t i = 1; i < length; i++) {
+        if ((text[i] & 0xc0) != 0x80)
+            return 0;
+    }
+    if ((text[0] == 0xe0 && text[1] < 0xa0) || (text[0] == 0xed && text[1] > 0x9f) ||
+        (text[0] == 0xf0 && text[1] < 0x90) || (text[0] == 0xf4 && text[1] > 0x8f))
+        return 0;
+    return length;
+}
+
+/* As a JSON string that leaves `keep` bytes of `out` free: what does not fit is left out, and what
+ * JSON can't hold is shown as '?'. */
+static void append_json_text(char *out, size_t size, size_t *used, size_t keep, const char *text)
+{
+    const unsigned char *c = (const unsigned char *)text;
+
     append(out, size, used, "\"");
-    for (; *text; text++) {
-        if (*text == '"' || *text == '\\')
-            append(out, size, used, "\\%c", *text);
+    while (*c && *used + 5 + keep < size) {
+        size_t length = utf8_length(c);
+
+        if (length == 0 || *c < 0x20 || *c == 0x7f)
+            append(out, size, used, "?");
+        else if (*c == '"' || *c == '\\')
+            append(out, size, used, "\\%c", *c);
         else
-            append(out, size, used, "%c", *text);
+            append(out, size, used, "%.*s", (int)length, (const char *)c);
+        c += length ? length : 1;
     }
     append(out, size, used, "\"");
 }
@@ -148,11 +180,11 @@ static void append_json(char *out, size_t size, size_t *used, enum log_level lev
     append(out, size, used, "{\"time\":\"");
     append_time(out, size, used);
     append(out, size, used, "\",\"level\":\"%s\",\"message\":", level_names[level]);
-    append_json_text(out, size, used, message);
-    for (size_t i = 0; i < count; i++) {
+    append_json_text(out, size, used, size / 2, message);
+    for (size_t i = 0; i < count && *used + FIELD < size; i++) {
         append(out, size, used, ",\"%s\":", fields[i].name);
         if (fields[i].text)
-            append_json_text(out, size, used, fields[i].text);
+            append_json_text(out, size, used, 3, fields[i].text);
         else
             append(out, size, used, "%" PRIu64, fields[i].number);
     }

@@ -33,5 +33,6 @@ int command_connect(const struct arguments *arguments);
 int command_check(const struct arguments *arguments);
 int command_reload(const struct arguments *arguments);
 int command_guid(const struct arguments *arguments);
+int command_selftest(const struct arguments *arguments);
 
 #endif

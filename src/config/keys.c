@@ -81,7 +81,7 @@ static int set_rate(void *field, const char *value, const struct key *key, struc
     if (length < 3 || strcmp(value + length - 2, "/s") != 0 ||
         text_copy(size, sizeof size, value, length - 2) != 0)
         return wrong(value, key, err);
-    return set_size(field, size, key, err);
+    return set_size(field, size, key, err) == 0 ? 0 : wrong(value, key, err);
 }
 
 static int set_on_limit(void *field, const char *value, const struct key *key, struct err *err)
@@ -178,6 +178,16 @@ static int set_mode(void *field, const char *value, const struct key *key, struc
     return 0;
 }
 
+static int set_hyperv_option(void *field, const char *value, const struct key *key, struct err *err)
+{
+    bool yes = strcmp(value, "yes") == 0;
+
+    if (!yes && strcmp(value, "no") != 0)
+        return wrong(value, key, err);
+    *(bool *)field = yes;
+    return yes ? sock_options_check_hyperv(err) : 0;
+}
+
 static int set_owner(void *field, const char *value, const struct key *key, struct err *err)
 {
     const size_t size = sizeof((struct sock_options *)0)->socket_owner;
@@ -200,6 +210,7 @@ static int set_owner(void *field, const char *value, const struct key *key, stru
         name, "'all', a network, 'cid=', 'vm=', 'user=' or 'group='", set,                         \
             offsetof(struct forward_config, access), 0, 0, true                                    \
     }
+#define YES_OR_NO "'yes' or 'no'"
 #define A_TIME    "a time such as '250ms', '30s', '5m', '1h' or 'off'"
 #define A_TIMEOUT "a time such as '250ms', '30s', '5m' or '1h' (not 'off')"
 #define A_RATE    "bytes a second such as '64KiB/s' or '10MiB/s', or 'off'"
@@ -245,6 +256,9 @@ const struct key forward_keys[] = {
             0, 0),
     FORWARD("socket_owner", "a 'user', 'user:group' or ':group'", set_owner, options.socket_owner,
             0, 0),
+    FORWARD("connected_suspend", YES_OR_NO, set_hyperv_option, options.connected_suspend, 0, 0),
+    FORWARD("container_passthru", YES_OR_NO, set_hyperv_option, options.container_passthru, 0, 0),
+    FORWARD("high_vtl", YES_OR_NO, set_hyperv_option, options.high_vtl, 0, 0),
     {NULL, NULL, NULL, 0, 0, 0, false},
 };
 

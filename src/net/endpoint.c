@@ -96,6 +96,8 @@ static int parse_tcp(const char *rest, struct endpoint *out, struct err *err)
     size_t length;
     uint64_t port;
 
+    if (!port_text && strchr(rest, ':'))
+        return err_set(err, 0, "the host is longer than %d bytes", ENDPOINT_HOST - 1);
     if (!port_text)
         return err_set(err, 0, "the port is missing");
     length = strlen(host);
@@ -142,13 +144,13 @@ static void format_unix(const struct endpoint *endpoint, char *out, size_t size)
 
 static int parse_vsock(const char *rest, struct endpoint *out, struct err *err)
 {
-    char cid_text[32];
+    char cid_text[ENDPOINT_NAME];
     const char *port = split_last(rest, cid_text, sizeof cid_text);
     const struct word *word;
     uint64_t cid;
 
     if (!port)
-        return err_set(err, 0, "the port is missing");
+        return err_set(err, 0, strchr(rest, ':') ? "this is not a CID" : "the port is missing");
     word = word_by_text(cid_words, cid_text);
     out->u.vsock.named = word != NULL;
     if (word)
@@ -409,6 +411,9 @@ static int check_role(const struct endpoint *endpoint, enum endpoint_role role, 
         if (connecting && (endpoint->u.hyperv.vm_kind == HYPERV_VM_ANY ||
                            endpoint->u.hyperv.vm_kind == HYPERV_VM_CHILDREN))
             return err_set(err, 0, "'any' and 'children' are for listening: name one VM");
+        if (connecting && endpoint->u.hyperv.service_kind == HYPERV_SERVICE_PORT &&
+            endpoint->u.hyperv.service.data1 == 0)
+            return err_set(err, 0, "nobody can connect to port 0: name the port");
         return 0;
     case FAMILY_SYSTEMD:
         if (connecting)

@@ -127,9 +127,16 @@ static void pass_eof(struct way *way)
         fail(way, false, status);
 }
 
+/* Writes that wait for a side that is gone may wait for ever. */
 static void on_grace_over(struct timer *timer)
 {
-    pass_eof(list_entry(timer, struct way, grace));
+    struct way *way = list_entry(timer, struct way, grace);
+    struct way *back = opposite(way);
+
+    if (back->chunks > 0 && conn_lost(way->relay->relay.side[way == &way->relay->ways[TARGET]]))
+        fail(back, false, UV_EPIPE);
+    else
+        pass_eof(way);
 }
 
 /* The kernel tells of a reset once, to whichever call comes first. Where that was a write whose

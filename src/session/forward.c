@@ -101,7 +101,7 @@ void forward_leave(struct forward *forward, struct totals *totals)
     descriptors_give(DESCRIPTORS);
 }
 
-static bool tell(struct forward *forward, struct repeat *repeat, const char *what)
+static bool tell_once(struct forward *forward, struct repeat *repeat, const char *what)
 {
     unsigned count = repeat_swallowed(repeat);
 
@@ -112,9 +112,9 @@ static bool tell(struct forward *forward, struct repeat *repeat, const char *wha
 
 bool forward_tell_repeats(struct forward *forward)
 {
-    bool refusals = tell(forward, &forward->refusals, "a session was refused");
-    bool denials = tell(forward, &forward->denials, "a client was denied");
-    bool limits = tell(forward, &forward->limits, "a client was turned away at a limit");
+    bool refusals = tell_once(forward, &forward->refusals, "a session was refused");
+    bool denials = tell_once(forward, &forward->denials, "a client was denied");
+    bool limits = tell_once(forward, &forward->limits, "a client was turned away at a limit");
 
     return refusals || denials || limits;
 }

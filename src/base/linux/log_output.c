@@ -45,31 +45,38 @@ bool log_system_open(void)
     return false;
 }
 
-/* "message" -> "HVRELAY_MESSAGE": fields of our own stand beside the journal's. */
-static int append_field(char *out, size_t size, const struct log_field *field)
+/* A line feed in a value would begin another field. */
+static void append_value(char *out, size_t size, size_t *used, const char *text)
 {
-    char name[32];
-    size_t i;
+    for (; *text && *used + 1 < size; text++)
+        out[(*used)++] = *text == '\n' ? '?' : *text;
+    out[*used] = '\0';
+}
 
-    for (i = 0; field->name[i] && i < sizeof name - 1; i++)
-        name[i] = (char)(field->name[i] >= 'a' && field->name[i] <= 'z' ? field->name[i] - 'a' + 'A'
-                                                                        : field->name[i]);
-    name[i] = '\0';
-    if (field->text)
-        return snprintf(out, size, "HVRELAY_%s=%s\n", name, field->text);
-    return snprintf(out, size, "HVRELAY_%s=%" PRIu64 "\n", name, field->number);
+/* "client" -> "HVRELAY_CLIENT": fields of our own stand beside the journal's. */
+static void append_field(char *out, size_t size, size_t *used, const struct log_field *field)
+{
+    char number[24];
+
+    append_value(out, size, used, "HVRELAY_");
+    for (const char *c = field->name; *c && *used + 1 < size; c++)
+        out[(*used)++] = (char)(*c >= 'a' && *c <= 'z' ? *c - 'a' + 'A' : *c);
+    append_value(out, size, used, "=");
+    snprintf(number, sizeof number, "%" PRIu64, field->number);
+    append_value(out, size, used, field->text ? field->text : number);
+    if (*used + 1 < size)
+        out[(*used)++] = '\n';
 }
 
 int log_system_write(enum log_level level, const char *message, const struct log_field *fields,
                      size_t count)
 {
     char text[4096];
-    int used = snprintf(text, sizeof text, "SYSLOG_IDENTIFIER=hvrelay\nPRIORITY=%d\nMESSAGE=%s\n",
+    int head = snprintf(text, sizeof text, "SYSLOG_IDENTIFIER=hvrelay\nPRIORITY=%d\nMESSAGE=%s\n",
                         priorities[level], message);
+    size_t used = head > 0 ? (size_t)head : 0;
 
-    for (size_t i = 0; i < count && used > 0 && (size_t)used < sizeof text; i++)
-        used += append_field(text + used, sizeof text - (size_t)used, &fields[i]);
-    if (used < 0 || (size_t)used >= sizeof text)
-        return -1;
-    return send(journal, text, (size_t)used, MSG_NOSIGNAL) == used ? 0 : -1;
+    for (size_t i = 0; i < count; i++)
+        append_field(text, sizeof text, &used, &fields[i]);
+    return send(journal, text, used, MSG_NOSIGNAL) == (ssize_t)used ? 0 : -1;
 }

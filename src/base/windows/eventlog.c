@@ -3,7 +3,6 @@
 #include "base/windows/wide.h"
 #include "base/windows/winerr.h"
 
-#include <stdbool.h>
 #include <uv.h>
 
 #include <windows.h>
@@ -16,6 +15,8 @@
 #define SOURCES L"SYSTEM\\CurrentControlSet\\Services\\EventLog\\Application\\"
 
 enum { PATH_ROOM = 160 };
+
+static HANDLE opened; /* NULL: not; it lives as long as the process */
 
 static int key_path(const char *source, wchar_t *out)
 {
@@ -83,17 +84,25 @@ static WORD type_of(enum log_level level)
     }
 }
 
-void eventlog_write(const char *source, enum log_level level, const char *message)
+void eventlog_open(const char *source)
 {
-    wchar_t name[PATH_ROOM], text[1024];
-    const wchar_t *strings[] = {text};
-    HANDLE log;
+    wchar_t name[PATH_ROOM];
 
-    if (wide_from_utf8(source, name, PATH_ROOM) != 0 || wide_from_utf8(message, text, 1024) != 0)
-        return;
-    log = RegisterEventSourceW(NULL, name);
-    if (!log)
-        return;
-    ReportEventW(log, type_of(level), 0, EVENT_ID, NULL, 1, 0, strings, NULL);
-    DeregisterEventSource(log);
+    if (wide_from_utf8(source, name, PATH_ROOM) == 0)
+        opened = RegisterEventSourceW(NULL, name);
+}
+
+bool eventlog_is_open(void)
+{
+    return opened != NULL;
+}
+
+int eventlog_write(enum log_level level, const char *message)
+{
+    wchar_t text[1024];
+    const wchar_t *strings[] = {text};
+
+    if (!opened || wide_from_utf8(message, text, 1024) != 0)
+        return -1;
+    return ReportEventW(opened, type_of(level), 0, EVENT_ID, NULL, 1, 0, strings, NULL) ? 0 : -1;
 }

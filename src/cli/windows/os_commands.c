@@ -6,11 +6,12 @@
 const struct command os_commands[] = {
     {
         "service",
-        "install|uninstall|start|stop|status [-c FILE]",
+        "install|uninstall|start|stop|reload|status [-c FILE]",
         "hvrelay as a Windows service",
         "  install    make the service; it starts with Windows and is started again after a\n"
-        "             failure. Its log is a file beside the configuration, '.log'.\n"
+        "             failure. Its log is the Event Log, unless log_file names a file.\n"
         "  uninstall  stop and remove it\n"
+        "  reload     have it read its configuration again; its log says what is wrong\n"
         "  -c FILE    (install) the configuration that it reads at each start\n"
         "\n"
         "'service run' is what the service manager calls.\n",

@@ -28,6 +28,9 @@ int service_uninstall(struct err *err);
 int service_start(struct err *err);
 int service_stop(struct err *err);
 
+/* Has the running service read its configuration again. What was wrong with it, its log says. */
+int service_reload(struct err *err);
+
 enum service_state { SERVICE_ABSENT, SERVICE_IS_STOPPED, SERVICE_IS_RUNNING, SERVICE_CHANGING };
 
 struct service_status {
@@ -44,8 +47,9 @@ int service_query(struct service_status *out, struct err *err);
 struct service_program {
     /* Runs until it is told to stop; returns the exit code. Called on a thread of the SCM's. */
     int (*run)(void *arg);
-    /* Tells `run` to end: from any thread, at any time, once. */
+    /* Tell `run` to end, or to read its configuration again: from any thread, at any time. */
     void (*stop)(void *arg);
+    void (*reload)(void *arg);
     void *arg;
 };
 
@@ -56,5 +60,8 @@ int service_dispatch(const struct service_program *program, struct err *err);
 /* `run` is ready to serve: from then on the SCM shows "running". Until then it is told every now
  * and then that the start goes on. */
 void service_ready(void);
+
+/* `run` is on its way to its end, for whatever reason. */
+void service_stopping(void);
 
 #endif

@@ -213,7 +213,7 @@ static int start_and_wait(SC_HANDLE service, struct err *err)
     if (status.dwCurrentState == SERVICE_RUNNING)
         return 0;
     err_set(err, 0, "the service has ended as soon as it was started");
-    return err_hint(err, "the Event Log and its log file say why");
+    return err_hint(err, "the Event Log says why, or its log_file");
 }
 
 static int stop_and_wait(SC_HANDLE service, struct err *err)
@@ -250,6 +250,20 @@ int service_stop(struct err *err)
     if (scm_open(&scm, SC_MANAGER_CONNECT, SERVICE_STOP | SERVICE_QUERY_STATUS, err) != 0)
         return -1;
     status = stop_and_wait(scm.service, err);
+    scm_close(&scm);
+    return status;
+}
+
+int service_reload(struct err *err)
+{
+    SERVICE_STATUS unused;
+    struct scm scm;
+    int status = 0;
+
+    if (scm_open(&scm, SC_MANAGER_CONNECT, SERVICE_PAUSE_CONTINUE, err) != 0)
+        return -1;
+    if (!ControlService(scm.service, SERVICE_CONTROL_PARAMCHANGE, &unused))
+        status = set_scm_error(err, GetLastError(), "cannot have the service reload");
     scm_close(&scm);
     return status;
 }

@@ -1,7 +1,7 @@
 #include "commands.h"
 
 #include "app/process.h"
-#include "base/windows/eventlog.h"
+#include "app/windows/process_os.h"
 #include "base/windows/wide.h"
 #include "cli/windows/service.h"
 
@@ -55,6 +55,12 @@ static int stop(const struct arguments *arguments, struct err *err)
     return service_stop(err);
 }
 
+static int reload(const struct arguments *arguments, struct err *err)
+{
+    (void)arguments;
+    return service_reload(err);
+}
+
 static int status(const struct arguments *arguments, struct err *err)
 {
     static const char *const names[] = {"not installed", "stopped", "running", "changing"};
@@ -76,59 +82,43 @@ static int status(const struct arguments *arguments, struct err *err)
 
 /* --- the service itself --- */
 
-static void report_complaint(void *arg, const char *line)
+static void log_complaint(void *arg, const char *line)
 {
     (void)arg;
     log_error("%s", line);
-    eventlog_write(SERVICE_NAME, LOG_LEVEL_ERROR, line);
-}
-
-/* FILE.ini logs to FILE.log: a service has no standard error. */
-static void open_log(const char *config)
-{
-    char path[PATH_ROOM + 8];
-    wchar_t wide[MAX_PATH];
-    FILE *file = NULL;
-    char *dot;
-
-    snprintf(path, sizeof path, "%s", config);
-    dot = strrchr(path, '.');
-    if (!dot || strpbrk(dot, "\\/"))
-        dot = path + strlen(path);
-    strcpy(dot, ".log");
-    if (wide_from_utf8(path, wide, MAX_PATH) == 0)
-        file = _wfopen(wide, L"a");
-    if (file)
-        log_set_file(file);
-    else
-        eventlog_write(SERVICE_NAME, LOG_LEVEL_WARNING, "cannot write the log file");
 }
 
 static int serve(void *arg)
 {
+    static const struct process_watcher watcher = {service_ready, service_stopping};
     const char *path = arg;
     struct config config;
     int exit_code;
 
-    open_log(path);
-    if (config_load(path, &config, report_complaint, NULL) != 0)
+    if (config_load(path, &config, log_complaint, NULL) != 0)
         return APP_MISCONFIGURED;
-    app_on_ready(service_ready);
-    exit_code = (int)app_run(&config);
+    process_report_to(&watcher);
+    exit_code = (int)app_run(&config, path);
     config_free(&config);
     return exit_code;
 }
 
-static void stop_serving(void *arg)
+static void ask_to_stop(void *arg)
 {
     (void)arg;
-    app_stop();
+    process_ask(PROCESS_STOP);
+}
+
+static void ask_to_reload(void *arg)
+{
+    (void)arg;
+    process_ask(PROCESS_RELOAD);
 }
 
 static int dispatch(const struct arguments *arguments, struct err *err)
 {
     char config[PATH_ROOM];
-    struct service_program program = {serve, stop_serving, config};
+    struct service_program program = {serve, ask_to_stop, ask_to_reload, config};
 
     if (absolute_config(arguments, config, err) != 0)
         return -1;
@@ -138,9 +128,10 @@ static int dispatch(const struct arguments *arguments, struct err *err)
 int command_service(const struct arguments *arguments)
 {
     static const struct verb verbs[] = {
-        {"install", 0, install}, {"uninstall", 0, uninstall}, {"start", 0, start},
-        {"stop", 0, stop},       {"status", 0, status},       {"run", 0, dispatch},
-        {NULL, 0, NULL},
+        {"install", 0, install}, {"uninstall", 0, uninstall},
+        {"start", 0, start},     {"stop", 0, stop},
+        {"reload", 0, reload},   {"status", 0, status},
+        {"run", 0, dispatch},    {NULL, 0, NULL},
     };
 
     return run_verb(verbs, arguments);

@@ -34,7 +34,9 @@ static void report(DWORD state)
         .dwServiceType = SERVICE_WIN32_OWN_PROCESS,
         .dwCurrentState = state,
         .dwControlsAccepted =
-            state == SERVICE_RUNNING ? SERVICE_ACCEPT_STOP | SERVICE_ACCEPT_PRESHUTDOWN : 0,
+            state == SERVICE_RUNNING
+                ? SERVICE_ACCEPT_STOP | SERVICE_ACCEPT_PRESHUTDOWN | SERVICE_ACCEPT_PARAMCHANGE
+                : 0,
         .dwWaitHint = pending ? PATIENCE_MS : 0,
     };
 
@@ -78,18 +80,33 @@ void service_ready(void)
     ReleaseSRWLockExclusive(&service.lock);
 }
 
+void service_stopping(void)
+{
+    AcquireSRWLockExclusive(&service.lock);
+    if (service.state != SERVICE_STOP_PENDING)
+        report(SERVICE_STOP_PENDING);
+    ReleaseSRWLockExclusive(&service.lock);
+}
+
 static DWORD WINAPI on_control(DWORD control, DWORD type, void *data, void *context)
 {
-    bool stop = control == SERVICE_CONTROL_STOP || control == SERVICE_CONTROL_PRESHUTDOWN;
-
     (void)type;
     (void)data;
     (void)context;
-    if (stop) {
-        enter(SERVICE_STOP_PENDING);
+    switch (control) {
+    case SERVICE_CONTROL_STOP:
+    case SERVICE_CONTROL_PRESHUTDOWN:
+        service_stopping(); /* here: who asked looks at the state as soon as this returns */
         service.program->stop(service.program->arg);
+        return NO_ERROR;
+    case SERVICE_CONTROL_PARAMCHANGE:
+        service.program->reload(service.program->arg);
+        return NO_ERROR;
+    case SERVICE_CONTROL_INTERROGATE:
+        return NO_ERROR;
+    default:
+        return ERROR_CALL_NOT_IMPLEMENTED;
     }
-    return stop || control == SERVICE_CONTROL_INTERROGATE ? NO_ERROR : ERROR_CALL_NOT_IMPLEMENTED;
 }
 
 static void say_how_it_ended(void)
@@ -97,13 +114,13 @@ static void say_how_it_ended(void)
     char text[128];
 
     if (service.exit_code == 0) {
-        eventlog_write(SERVICE_NAME, LOG_LEVEL_INFO, "the service has stopped");
+        eventlog_write(LOG_LEVEL_INFO, "the service has stopped");
         return;
     }
-    snprintf(text, sizeof text, "the service has ended with exit code %d (%s): see its log file",
+    snprintf(text, sizeof text, "the service has ended with exit code %d (%s): see its log",
              service.exit_code,
              service.exit_code == EXIT_CONFIGURATION ? "wrong configuration" : "failure");
-    eventlog_write(SERVICE_NAME, LOG_LEVEL_ERROR, text);
+    eventlog_write(LOG_LEVEL_ERROR, text);
 }
 
 static void WINAPI service_main(DWORD argc, wchar_t **argv)
@@ -116,7 +133,8 @@ static void WINAPI service_main(DWORD argc, wchar_t **argv)
     if (!service.handle)
         return;
     enter(SERVICE_START_PENDING);
-    eventlog_write(SERVICE_NAME, LOG_LEVEL_INFO, "the service starts");
+    eventlog_open(SERVICE_NAME); /* a service has no standard error */
+    eventlog_write(LOG_LEVEL_INFO, "the service starts");
     service.ended = CreateEventW(NULL, TRUE, FALSE, NULL);
     thread = CreateThread(NULL, 0, give_signs_of_life, NULL, 0, NULL);
 

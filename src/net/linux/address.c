@@ -37,13 +37,36 @@ static int from_vsock(uint32_t cid, uint32_t port, struct address *out)
     return 0;
 }
 
+/* The GUIDs behind the names that mean something here. */
+static enum hyperv_vm name_of_vm(const struct endpoint *endpoint)
+{
+    static const struct {
+        const char *guid;
+        enum hyperv_vm vm;
+    } known[] = {
+        {"00000000-0000-0000-0000-000000000000", HYPERV_VM_ANY},
+        {"a42e7cda-d03f-480c-9cc2-a4de20abb878", HYPERV_VM_PARENT},
+        {"e0e16197-dd56-4a10-9195-5ee7a155a838", HYPERV_VM_LOOPBACK},
+    };
+    char text[GUID_TEXT];
+
+    if (endpoint->u.hyperv.vm_kind != HYPERV_VM_GUID)
+        return endpoint->u.hyperv.vm_kind;
+    guid_format(&endpoint->u.hyperv.vm, text);
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        if (strcmp(text, known[i].guid) == 0)
+            return known[i].vm;
+    }
+    return HYPERV_VM_GUID;
+}
+
 /* Hyper-V names as the Linux guest's hv_sock transport knows them: the parent is the host, and a
  * service is a port by the template. */
 static int from_hyperv(const struct endpoint *endpoint, struct address *out, struct err *err)
 {
     uint32_t cid, port;
 
-    switch (endpoint->u.hyperv.vm_kind) {
+    switch (name_of_vm(endpoint)) {
     case HYPERV_VM_PARENT:
         cid = VSOCK_CID_HOST;
         break;

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -34,7 +33,9 @@ static void on_event(struct watch *watch, uint32_t events)
 
     if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
         conn->readable = true;
-    if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
+    /* A vsock peer that has closed for good is no event to write as long as there is something to
+     * read, or no credit left; only the attempt to write tells (EPIPE). */
+    if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR | EPOLLRDHUP))
         conn->writable = true;
     if (events & (EPOLLRDHUP | EPOLLHUP))
         conn->hangup = true;
@@ -102,15 +103,33 @@ void conn_watch_loss(struct conn *conn, void (*ready)(struct conn *conn))
     conn->ready = ready;
 }
 
+/* The descriptor, whoever drives it now. */
+static int conn_fd(const struct conn *conn)
+{
+    int fd = conn->rfd;
+
+    if (conn->streams)
+        uv_fileno((const uv_handle_t *)&conn->streams->handles[0].pipe, &fd);
+    return fd;
+}
+
+/* On vsock a full close looks like a half-close to all but a write, even one of nothing. */
+static bool is_closed(const struct conn *conn)
+{
+    if (conn->family == FAMILY_VSOCK)
+        return send(conn_fd(conn), "", 0, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && errno == EPIPE;
+    return conn->closed;
+}
+
 /* A peer that has closed both halves may have left bytes that are to be delivered first. */
 bool conn_lost(struct conn *conn)
 {
-    int waiting = 0;
+    char byte;
 
     if (conn->failed)
         return true;
-    return conn->socket && conn->closed && ioctl(conn->rfd, FIONREAD, &waiting) == 0 &&
-           waiting == 0;
+    return conn->socket && is_closed(conn) &&
+           recv(conn_fd(conn), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
 void conn_drained(struct conn *conn)
@@ -232,12 +251,8 @@ void conn_close_writer(struct conn *conn)
 static void reset_on_close(const struct conn *conn)
 {
     struct linger linger = {.l_onoff = 1, .l_linger = 0};
-    int fd = conn->rfd;
-
-    if (conn->streams)
-        uv_fileno((const uv_handle_t *)&conn->streams->handles[0].pipe, &fd);
     if (conn->family == FAMILY_TCP)
-        setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
+        setsockopt(conn_fd(conn), SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
 }
 
 static void close_streams(struct conn_streams *streams)

@@ -210,3 +210,12 @@ const char *address_listen_advice(enum family family, int code)
         return NULL;
     }
 }
+
+/* A VM that is off has no address, one that was never started since it was made may have no name,
+ * and the provider of Hyper-V sockets comes with the first feature that needs it. */
+bool address_may_come(enum family family, int code)
+{
+    return family == FAMILY_HYPERV &&
+           (code == UV_ENOENT || code == UV_EADDRNOTAVAIL || code == UV_ENETUNREACH ||
+            code == UV_ENETDOWN || code == UV_EAFNOSUPPORT);
+}

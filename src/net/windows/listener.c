@@ -155,18 +155,14 @@ static void renew(struct listener *listener)
     log_info("listening anew on '%s'", text);
 }
 
-/* A VM that is known by its name may come later than the program that serves it. */
 static int open_hyperv(struct listener *listener, struct err *err)
 {
     struct address address;
 
     listener->sockets[0] = INVALID_SOCKET;
-    if (address_from_endpoint(&listener->endpoint, &address, err) == 0)
-        return replace_socket(listener, &address, err);
-    if (err->code != UV_ENOENT || !address_needs_lookup(&listener->endpoint))
+    if (address_from_endpoint(&listener->endpoint, &address, err) != 0)
         return -1;
-    log_warning("waiting for its VM: %s", err->msg);
-    return 0;
+    return replace_socket(listener, &address, err);
 }
 
 struct renewal {
@@ -185,7 +181,7 @@ static void on_renewed(uv_work_t *work, int status)
 
     (void)status;
     InterlockedExchange(&renewal->listener->renewing, 0);
-    listener_close(renewal->listener);
+    listener_release(renewal->listener);
     free(renewal);
 }
 
@@ -212,8 +208,7 @@ void listener_renew(struct listener *listener, struct loop *loop)
         InterlockedExchange(&listener->renewing, 0);
         return;
     }
-    renewal->listener = listener;
-    InterlockedIncrement(&listener->references);
+    renewal->listener = listener_share(listener);
     if (uv_queue_work(&loop->uv, &renewal->work, on_renewal, on_renewed) != 0)
         on_renewed(&renewal->work, UV_ECANCELED);
 }
@@ -256,7 +251,7 @@ int listener_open(const struct endpoint *endpoint, const struct sock_options *op
         *out = listener;
         return 0;
     }
-    listener_close(listener);
+    listener_release(listener);
     return err_prefix(err, "cannot listen on '%s'", text);
 }
 
@@ -270,7 +265,24 @@ int listener_ways(const struct listener *listener)
     return listener->endpoint.family == FAMILY_TCP ? listener->count : 1;
 }
 
-void listener_close(struct listener *listener)
+/* Accepted sockets get the new buffers, and so does a socket that is opened anew. The backlog of
+ * one that listens already cannot be changed, and it has no mode or owner. */
+int listener_adjust(struct listener *listener, const struct sock_options *options, struct err *err)
+{
+    (void)err;
+    AcquireSRWLockExclusive(&listener->lock);
+    listener->options = *options;
+    ReleaseSRWLockExclusive(&listener->lock);
+    return 0;
+}
+
+struct listener *listener_share(struct listener *listener)
+{
+    InterlockedIncrement(&listener->references);
+    return listener;
+}
+
+void listener_release(struct listener *listener)
 {
     if (InterlockedDecrement(&listener->references) > 0)
         return;

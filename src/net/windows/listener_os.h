@@ -8,7 +8,7 @@
 struct listener {
     struct endpoint endpoint;
     struct sock_options options;
-    LONG references; /* its owner, and a renewal under way */
+    LONG references; /* its users, and a renewal under way */
     int count;
     SOCKET sockets[LISTENER_SOCKETS];
     LPFN_ACCEPTEX accept_ex; /* of their provider, the same for all */
@@ -20,7 +20,7 @@ struct listener {
 
     /* A Hyper-V listener may have to move: its one socket is replaced when its VM has got another
      * id, or when accepting has failed for good. */
-    SRWLOCK lock;         /* of the socket, which is INVALID_SOCKET in between */
+    SRWLOCK lock;         /* of the options and the socket, which is INVALID_SOCKET in between */
     struct address bound; /* what it was opened for */
     LONG lost, renewing;
 };

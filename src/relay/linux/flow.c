@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
     SMALL_READ = 64 * 1024,   /* bytes asked for while a direction is small */
@@ -53,38 +54,56 @@ static int hold(struct flow *flow, const unsigned char *bytes, size_t length)
     return 0;
 }
 
-/* Writes until all is gone or the receiver is full. Returns the bytes written, or -errno. */
-static ssize_t write_some(struct flow *flow, const unsigned char *bytes, size_t length)
+/* Writes until all is gone, the receiver is full, or it fails (*error). Returns the bytes written.
+ */
+static size_t write_some(struct flow *flow, const unsigned char *bytes, size_t length, int *error)
 {
     size_t written = 0;
 
-    while (written < length && flow->to->writable) {
+    while (written < length && flow->to->writable && *error == 0) {
         ssize_t count = conn_write(flow->to, bytes + written, length - written);
 
-        if (count == -EAGAIN)
-            break;
-        if (count < 0)
-            return count;
-        written += (size_t)count;
+        if (count >= 0)
+            written += (size_t)count;
+        else if (count != -EAGAIN)
+            *error = (int)count;
     }
     *flow->delivered += written;
-    return (ssize_t)written;
+    return written;
 }
 
 static int flush_held(struct flow *flow)
 {
-    ssize_t count =
-        write_some(flow, flow->held + flow->held_start, flow->held_end - flow->held_start);
+    int error = 0;
 
-    if (count < 0)
-        return (int)count;
-    flow->held_start += (uint32_t)count;
+    flow->held_start += (uint32_t)write_some(flow, flow->held + flow->held_start,
+                                             flow->held_end - flow->held_start, &error);
     if (flow->held_start == flow->held_end) {
         free(flow->held);
         flow->held = NULL;
         flow->held_start = flow->held_end = 0;
     }
-    return 0;
+    return error;
+}
+
+/* The receiver takes no splice (a file opened to append, say): what is in the pipe goes on as if it
+ * had been read by copy. */
+static int unload_pipe(struct flow *flow)
+{
+    struct pipe *pipe = flow->pipe;
+    unsigned char *bytes = malloc(pipe->length);
+    ssize_t count = bytes ? read(pipe->read_end, bytes, pipe->length) : -1;
+
+    flow->splice_refused = true;
+    if (count != (ssize_t)pipe->length) {
+        free(bytes);
+        return bytes ? -EIO : -ENOMEM;
+    }
+    flow->held = bytes;
+    flow->held_start = 0;
+    flow->held_end = (uint32_t)count;
+    pipe->length = 0;
+    return flush_held(flow);
 }
 
 static int flush_pipe(struct flow *flow)
@@ -97,6 +116,8 @@ static int flush_pipe(struct flow *flow)
 
         if (count < 0 && errno == EAGAIN)
             flow->to->writable = false;
+        else if (count < 0 && errno == EINVAL)
+            return unload_pipe(flow);
         else if (count < 0 && errno != EINTR)
             return -errno;
         if (count > 0) {
@@ -123,7 +144,7 @@ static ssize_t copy_once(struct flow *flow, struct pumps *pumps, size_t most, in
 {
     size_t want = flow->streak < BULK_STREAK ? SMALL_READ : BUFFER_SIZE;
     ssize_t count = conn_read(flow->from, pumps->buffer, want < most ? want : most);
-    ssize_t written;
+    size_t written;
 
     if (count <= 0)
         return count;
@@ -131,11 +152,10 @@ static ssize_t copy_once(struct flow *flow, struct pumps *pumps, size_t most, in
         flow->streak = 0;
     else if (flow->streak < BULK_STREAK)
         flow->streak++;
-    written = write_some(flow, pumps->buffer, (size_t)count);
-    if (written < 0)
-        *write_error = (int)written;
-    else if (written < count)
-        *write_error = hold(flow, pumps->buffer + written, (size_t)(count - written));
+    written = write_some(flow, pumps->buffer, (size_t)count, write_error);
+    if (written < (size_t)count &&
+        hold(flow, pumps->buffer + written, (size_t)count - written) != 0)
+        *write_error = -ENOMEM;
     return count;
 }
 

@@ -31,10 +31,7 @@ int pump_check(enum pump pump, struct err *err)
                    pump == PUMP_SPLICE ? "splice" : "copy");
 }
 
-struct relay *relay_start(struct pumps *pumps, enum pump pump, struct conn *client,
-                          struct conn *target, const struct relay_owner *owner, void *arg,
-                          struct err *err)
+struct relay *relay_start(struct pumps *pumps, const struct relay_plan *plan, struct err *err)
 {
-    (void)pump;
-    return stream_start(pumps->loop, client, target, owner, arg, err);
+    return stream_start(pumps->loop, plan, err);
 }

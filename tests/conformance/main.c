@@ -1,0 +1,238 @@
+/* Runs the conformance suite for the asked pumps and families. */
+#include "cases.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SELECTED_MAX 16
+#define CASES_MAX    64
+#define NAME_SPACE   160
+#define GROUP_SPACE  64
+#define LOG_LINES    200
+
+enum { EXIT_SKIPPED = 77, EXIT_USAGE = 2 };
+
+static const char usage[] =
+    "usage: conformance [OPTION]...\n"
+    "  --relay PATH      the program under test (default: $HVRELAY)\n"
+    "  --pump NAME       splice, copy, stream or auto; may be repeated (default: all)\n"
+    "  --front FAMILY    family that clients use; may be repeated (default: all that can be "
+    "opened)\n"
+    "  --back FAMILY     family that targets use; likewise\n"
+    "  --case TEXT       only cases whose name contains TEXT\n"
+    "  --scale FACTOR    scales amounts of data and numbers of sessions (default: "
+    "$HVRELAY_TEST_SCALE or 1)\n"
+    "  --seed NUMBER     repeats a run's random write sizes\n"
+    "  --list            prints the names of the cases and exits\n";
+
+struct selection {
+    const char *name[SELECTED_MAX];
+    size_t count;
+};
+
+static const struct selection all_pumps = {{"splice", "copy", "stream", "auto"}, 4};
+
+struct options {
+    struct selection pumps, fronts, backs;
+    const char *relay, *filter;
+    double scale;
+    uint64_t seed;
+    bool list;
+};
+
+/* One test of cmocka's: a case of a suite. */
+struct bound_case {
+    struct suite *suite;
+    const struct conformance_case *what;
+    char name[NAME_SPACE];
+};
+
+static int set_up(void **state)
+{
+    struct suite *suite = ((struct bound_case *)*state)->suite;
+    if (suite->relay == NULL) {
+        if (suite->unstartable)
+            fail_msg("the relay did not start before");
+        suite->unstartable = true;
+        suite_start(suite);
+        suite->unstartable = false;
+    }
+    suite->log_mark = relay_log_mark(suite->relay);
+    suite->passed = false;
+    return 0;
+}
+
+static void run(void **state)
+{
+    const struct bound_case *bound = *state;
+    struct suite *suite = bound->suite;
+    bound->what->run(suite);
+    if (suite->relay != NULL)
+        expect_quiet(suite);
+    suite->passed = true;
+}
+
+/* After a failure the relay goes: what was left half done must not reach the next case. */
+static int tear_down(void **state)
+{
+    struct suite *suite = ((struct bound_case *)*state)->suite;
+    if (!suite->passed) {
+        relay_log_print(suite->extra, 0, LOG_LINES);
+        relay_log_print(suite->relay, suite->log_mark, LOG_LINES);
+    }
+    peers_close_all();
+    relay_free(suite->extra);
+    suite->extra = NULL;
+    suite_clear_targets(suite);
+    if (!suite->passed)
+        suite_stop(suite);
+    return 0;
+}
+
+/* Runs the selected cases of one pump between two families; returns the number that failed. */
+static int run_suite(const struct options *options, const char *pump, const struct family *front,
+                     const struct family *back)
+{
+    static struct bound_case bound[CASES_MAX];
+    static struct CMUnitTest tests[CASES_MAX];
+    struct suite suite = {.program = options->relay,
+                          .pump = pump,
+                          .front = front,
+                          .back = back,
+                          .scale = options->scale,
+                          .seed = options->seed};
+    char group[GROUP_SPACE];
+    size_t n = 0;
+
+    snprintf(group, sizeof group, "%s %s->%s", pump, front->name, back->name);
+    for (const struct conformance_case *what = conformance_cases; what->name != NULL; what++) {
+        if (options->filter != NULL && strstr(what->name, options->filter) == NULL)
+            continue;
+        bound[n] = (struct bound_case){&suite, what, ""};
+        snprintf(bound[n].name, NAME_SPACE, "%s: %s", group, what->name);
+        tests[n] = (struct CMUnitTest){bound[n].name, run, set_up, tear_down, &bound[n]};
+        if (options->list)
+            printf("%s\n", bound[n].name);
+        n++;
+    }
+    int failed = options->list || n == 0 ? 0 : _cmocka_run_group_tests(group, tests, n, NULL, NULL);
+    suite_stop(&suite);
+    return failed;
+}
+
+/* The asked families, or all; those that this machine cannot open are left out, with the reason. */
+static size_t usable(const struct selection *asked, const struct family *out[SELECTED_MAX])
+{
+    size_t n = 0;
+    for (const struct family *family = families; family->name != NULL; family++) {
+        bool wanted = asked->count == 0;
+        for (size_t i = 0; i < asked->count; i++)
+            wanted |= strcmp(asked->name[i], family->name) == 0;
+        const char *missing = wanted ? family->missing() : NULL;
+        if (missing != NULL)
+            printf("skipped: family %s: %s\n", family->name, missing);
+        else if (wanted)
+            out[n++] = family;
+    }
+    return n;
+}
+
+/* Returns the number of failed cases; *suites counts what was run. */
+static int run_all(const struct options *options, size_t *suites)
+{
+    const struct family *fronts[SELECTED_MAX], *backs[SELECTED_MAX];
+    size_t front_count = usable(&options->fronts, fronts);
+    size_t back_count = usable(&options->backs, backs);
+    int failed = 0;
+
+    for (size_t p = 0; p < options->pumps.count; p++)
+        for (size_t f = 0; f < front_count; f++)
+            for (size_t b = 0; b < back_count; b++, ++*suites)
+                failed += run_suite(options, options->pumps.name[p], fronts[f], backs[b]);
+    return failed;
+}
+
+static void usage_error(const char *problem, const char *subject)
+{
+    fprintf(stderr, "conformance: %s '%s'\n%s", problem, subject, usage);
+    exit(EXIT_USAGE);
+}
+
+static void add(struct selection *selection, const char *name)
+{
+    if (selection->count == SELECTED_MAX)
+        usage_error("one too many:", name);
+    selection->name[selection->count++] = name;
+}
+
+static void parse_option(struct options *options, const char *key, const char *value)
+{
+    if (strcmp(key, "--relay") == 0)
+        options->relay = value;
+    else if (strcmp(key, "--pump") == 0)
+        add(&options->pumps, value);
+    else if (strcmp(key, "--front") == 0)
+        add(&options->fronts, value);
+    else if (strcmp(key, "--back") == 0)
+        add(&options->backs, value);
+    else if (strcmp(key, "--case") == 0)
+        options->filter = value;
+    else if (strcmp(key, "--scale") == 0)
+        options->scale = strtod(value, NULL);
+    else if (strcmp(key, "--seed") == 0)
+        options->seed = strtoull(value, NULL, 0);
+    else
+        usage_error("unknown option", key);
+}
+
+static void check_families(const struct selection *selection)
+{
+    for (size_t i = 0; i < selection->count; i++)
+        if (family_named(selection->name[i]) == NULL)
+            usage_error("no such family on this system:", selection->name[i]);
+}
+
+static struct options parse(int argc, char **argv)
+{
+    const char *scale = getenv("HVRELAY_TEST_SCALE");
+    struct options options = {.relay = getenv("HVRELAY"),
+                              .scale = scale != NULL ? strtod(scale, NULL) : 1,
+                              .seed = clock_ms()};
+
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--list") == 0)
+            options.list = true;
+        else if (i + 1 == argc)
+            usage_error("a value is missing, or unknown option", argv[i]);
+        else
+            parse_option(&options, argv[i], argv[i + 1]);
+        i += strcmp(argv[i], "--list") != 0;
+    }
+    check_families(&options.fronts);
+    check_families(&options.backs);
+    if (options.scale <= 0 || options.seed == 0)
+        usage_error("must be above 0:", "--scale, --seed");
+    if (options.relay == NULL && !options.list)
+        usage_error("which program?", "--relay");
+    if (options.pumps.count == 0)
+        options.pumps = all_pumps;
+    return options;
+}
+
+int main(int argc, char **argv)
+{
+    size_t suites = 0;
+    struct options options = parse(argc, argv);
+
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    os_prepare();
+    if (!options.list)
+        printf("conformance --seed %" PRIu64 "\n", options.seed);
+    int failed = run_all(&options, &suites);
+    scratch_remove();
+    if (suites == 0)
+        return EXIT_SKIPPED;
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,113 @@
+/* The end of the relay itself. */
+#include "cases.h"
+
+/* Waits until a client is refused: one that is let in, or kept waiting, would never be served. */
+static void expect_closed_door(const char *endpoint)
+{
+    uint64_t deadline = clock_ms() + PATIENCE_MS;
+    for (;;) {
+        struct peer *client = peer_connect(endpoint, clock_left_ms(deadline));
+        if (client == NULL && !peer_timed_out())
+            return;
+        peer_close(client);
+        if (clock_left_ms(deadline) == 0)
+            fail_msg("'%s' still lets clients in after the relay was asked to stop", endpoint);
+        clock_pause(1);
+    }
+}
+
+/* A client that slipped in has a target, which has to go too before the relay is done. */
+static void expect_exit(const struct suite *suite, struct relay *relay, int wanted)
+{
+    uint64_t deadline = clock_ms() + PATIENCE_MS;
+    int code;
+    while ((code = relay_wait(relay, 10)) < 0 && clock_left_ms(deadline) > 0)
+        suite_clear_targets(suite);
+    if (code < 0)
+        fail_msg("the relay still runs");
+    assert_int_equal(code, wanted);
+}
+
+/* A session through a relay of its own. */
+static struct session open_extra(struct suite *suite, const char *globals)
+{
+    const char *endpoint = relay_endpoint(suite_extra_relay(suite, globals), "plain");
+    struct peer *client = peer_connect(endpoint, PATIENCE_MS);
+    assert_non_null(client);
+    return (struct session){client, target_accept(suite)};
+}
+
+/* Goal: a relay that is asked to stop takes nobody new, lets the session come to its end, exits 0.
+ */
+void case_drain(struct suite *suite)
+{
+    struct session session = open_extra(suite, "");
+    struct flow flows[2] = {
+        flow_make("client -> target", session.client, session.target, MIB),
+        flow_make("target -> client", session.target, session.client, MIB),
+    };
+    flows_run(flows, 2);
+    relay_ask_to_stop(suite->extra);
+    expect_closed_door(relay_endpoint(suite->extra, "plain"));
+    assert_true(relay_running(suite->extra));
+
+    for (int i = 0; i < 2; i++) {
+        flow_extend(&flows[i], 4 * MIB);
+        flows[i].end = FLOW_ENDS;
+    }
+    flows_run(flows, 2);
+    expect_exit(suite, suite->extra, 0);
+    session_close(&session);
+}
+
+/* Goal: a session that does not end by itself is broken off after drain_timeout. */
+void case_drain_timeout(struct suite *suite)
+{
+    struct session session = open_extra(suite, "drain_timeout = 200ms\n");
+    struct flow nothing = flow_make("target -> client", NULL, session.client, 0);
+
+    session_echo(&session, 1000);
+    relay_ask_to_stop(suite->extra);
+    if (flow_drain(&nothing) == PEER_EOF && suite->front->sees_reset)
+        fail_msg("a session that was cut off ended cleanly for the client");
+    expect_exit(suite, suite->extra, 0);
+    session_close(&session);
+}
+
+/* Goal: a second request to stop does not wait for sessions. */
+void case_second_signal(struct suite *suite)
+{
+    struct session session = open_extra(suite, "drain_timeout = 1h\n");
+    uint64_t deadline = clock_ms() + PATIENCE_MS;
+
+    session_echo(&session, 1000);
+    do /* two requests may arrive as one */
+        relay_ask_to_stop(suite->extra);
+    while (relay_wait(suite->extra, 20) < 0 && clock_left_ms(deadline) > 0);
+    expect_exit(suite, suite->extra, 0);
+    session_close(&session);
+}
+
+/* Pools may have filled up, and an allocator keeps some of what many sessions once needed. */
+#define POOLED_MAX   64
+#define RESIDENT_MAX (32 * MIB)
+
+/* Goal: after all the cases the relay holds what it held before, and it stops with exit code 0. */
+void case_nothing_left(struct suite *suite)
+{
+    const struct os_descriptors start = suite->descriptors_at_start;
+    expect_quiet(suite);
+    struct os_descriptors now = descriptors_now(suite);
+    assert_in_range(now.others, 0, start.others + WORKERS); /* libuv's spare, once for each loop */
+    assert_in_range(now.pipes, 0, start.pipes + POOLED_MAX);
+
+    size_t resident = resident_now(suite);
+    if (resident > suite->resident_at_start + RESIDENT_MAX)
+        fail_msg("the relay grew from %zu to %zu KiB", suite->resident_at_start / 1024,
+                 resident / 1024);
+
+    relay_ask_to_stop(suite->relay);
+    expect_exit(suite, suite->relay, 0);
+    relay_free(suite->relay);
+    suite->relay = NULL;
+}

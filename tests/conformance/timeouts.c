@@ -1,0 +1,70 @@
+/* Sessions that the relay ends because of time. */
+#include "cases.h"
+
+/* A timer may be a tick early against another clock. */
+#define NOT_BEFORE(ms) ((ms)-20)
+
+/* Goal: a half-open session is ended after half_close_timeout, not before, and the log says why. */
+void case_half_close_timeout(struct suite *suite)
+{
+    const char *const words[] = {"forward 'half'", "half_close_timeout", NULL};
+    struct session session = session_open(suite, HALF_TIME);
+    struct flow nothing = flow_make("target -> client", NULL, session.client, 0);
+
+    session_echo(&session, 1000);
+    uint64_t begin = clock_ms();
+    flow_move("client -> target", session.client, session.target, 1000, FLOW_ENDS);
+    long end = flow_drain(&nothing);
+    uint64_t lasted = clock_ms() - begin;
+
+    if (lasted < NOT_BEFORE(HALF_TIME_MS))
+        fail_msg("ended after %d ms, half_close_timeout is %d ms", (int)lasted, HALF_TIME_MS);
+    if (suite->front->sees_reset && end == PEER_EOF)
+        fail_msg("a session that was cut off ended cleanly for the client");
+    expect_gone("target", session.target);
+    expect_log(suite, words);
+    session_close(&session);
+}
+
+/* Exchanges bytes for longer than idle_timeout. False: the machine did not let this run often
+ * enough to tell what the relay should do. */
+static bool keep_busy(struct session *session, uint64_t duration_ms)
+{
+    uint64_t begin = clock_ms(), last = begin;
+    while (last - begin < duration_ms) {
+        clock_pause(IDLE_TIME_MS / 20);
+        if (clock_ms() - last > IDLE_TIME_MS / 2)
+            return false;
+        session_echo(session, 1);
+        uint64_t now = clock_ms();
+        if (now - last > IDLE_TIME_MS / 2)
+            return false;
+        last = now;
+    }
+    return true;
+}
+
+/* Goal: an idle session is ended after idle_timeout, a busy one is not, and the log says why. */
+void case_idle_timeout(struct suite *suite)
+{
+    const char *const words[] = {"forward 'idle'", "idle_timeout", NULL};
+    struct session session = session_open(suite, IDLE_TIME);
+    for (int tries = 0; tries < 5 && !keep_busy(&session, IDLE_TIME_MS * 3 / 2); tries++) {
+        session_close(&session);
+        session = session_open(suite, IDLE_TIME);
+    }
+
+    uint64_t begin = clock_ms();
+    session_echo(&session, 1);
+    struct flow nothing = flow_make("target -> client", NULL, session.client, 0);
+    long end = flow_drain(&nothing);
+    uint64_t lasted = clock_ms() - begin;
+
+    if (lasted < NOT_BEFORE(IDLE_TIME_MS))
+        fail_msg("ended after %d ms, idle_timeout is %d ms", (int)lasted, IDLE_TIME_MS);
+    if (suite->front->sees_reset && end == PEER_EOF)
+        fail_msg("a session that was cut off ended cleanly for the client");
+    expect_gone("target", session.target);
+    expect_log(suite, words);
+    session_close(&session);
+}

@@ -1,0 +1,36 @@
+#include "check.h"
+#include "family.h"
+
+#include <stdio.h>
+#include <uv.h>
+
+static char folder[80];
+
+const char *scratch_folder(void)
+{
+    char base[56], template[80];
+    size_t len = sizeof base;
+    uv_fs_t made;
+
+    if (folder[0] != '\0')
+        return folder;
+    if (uv_os_tmpdir(base, &len) != 0) /* too long for a socket address, or not there */
+        snprintf(base, sizeof base, "/tmp");
+    snprintf(template, sizeof template, "%s/hvrelay-XXXXXX", base);
+    int error = uv_fs_mkdtemp(NULL, &made, template, NULL);
+    if (error != 0)
+        fail_msg("cannot make a folder like '%s': %s", template, uv_strerror(error));
+    snprintf(folder, sizeof folder, "%s", made.path);
+    uv_fs_req_cleanup(&made);
+    return folder;
+}
+
+void scratch_remove(void)
+{
+    uv_fs_t removed;
+    if (folder[0] == '\0')
+        return;
+    uv_fs_rmdir(NULL, &removed, folder, NULL);
+    uv_fs_req_cleanup(&removed);
+    folder[0] = '\0';
+}

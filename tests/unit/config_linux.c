@@ -1,0 +1,152 @@
+/* What a configuration may ask of a Linux system, and what it may not. */
+#include "config_reading.h"
+
+#include "unit.h"
+
+static struct reading reading;
+
+static void every_pump(void **state)
+{
+    static const struct {
+        const char *name;
+        enum pump pump;
+    } rows[] = {
+        {"auto", PUMP_AUTO}, {"splice", PUMP_SPLICE}, {"copy", PUMP_COPY}, {"stream", PUMP_STREAM}};
+
+    (void)state;
+    for (size_t i = 0; i < LENGTH(rows); i++) {
+        char text[128];
+
+        snprintf(text, sizeof text, "[forward a]\nlisten = unix:@a\nconnect = unix:@b\npump = %s\n",
+                 rows[i].name);
+        read_text(&reading, text);
+        assert_read(&reading);
+        assert_int_equal(reading.config.forwards->pump, rows[i].pump);
+        reading_free(&reading);
+    }
+}
+
+static void the_control_socket(void **state)
+{
+    static const char forward[] = "[forward a]\nlisten = unix:@a\nconnect = unix:@b\n";
+    char text[256];
+
+    (void)state;
+    read_text(&reading, forward);
+    assert_read(&reading);
+    assert_false(reading.config.has_control);
+    reading_free(&reading);
+    snprintf(text, sizeof text, "[hvrelay]\ncontrol = unix:/run/c.sock\n%s", forward);
+    read_text(&reading, text);
+    assert_read(&reading);
+    assert_true(reading.config.has_control);
+    assert_string_equal(reading.config.control.u.local.path, "/run/c.sock");
+    reading_free(&reading);
+    snprintf(text, sizeof text, "[hvrelay]\ncontrol = off\n%s", forward);
+    read_text(&reading, text);
+    assert_read(&reading);
+    assert_false(reading.config.has_control);
+    reading_free(&reading);
+}
+
+/* Goal: rules may name users and groups that exist. */
+static void users_and_groups(void **state)
+{
+    const struct access *access;
+
+    (void)state;
+    read_text(&reading, "[forward a]\nlisten = unix:@a\nconnect = unix:@b\nallow = user=root\n"
+                        "allow = group=root\nallow = user=7\n");
+    assert_read(&reading);
+    access = &reading.config.forwards->access;
+    assert_int_equal(access->count, 3);
+    assert_int_equal(access->rules[0].kind, ACCESS_USER);
+    assert_int_equal(access->rules[0].u.id, 0);
+    assert_int_equal(access->rules[1].kind, ACCESS_GROUP);
+    assert_int_equal(access->rules[1].u.id, 0);
+    assert_int_equal(access->rules[2].u.id, 7);
+    reading_free(&reading);
+}
+
+static void every_family_of_linux(void **state)
+{
+    (void)state;
+    read_text(&reading, "[forward a]\nlisten = unix:/run/a\nconnect = vsock:3:1\n"
+                        "[forward b]\nlisten = vsock:any:1\nconnect = unix:@b\n"
+                        "[forward c]\nlisten = hyperv:any:2\nconnect = hyperv:parent:2\n"
+                        "[forward d]\nlisten = fd:3\nconnect = tcp:h:1\n"
+                        "[forward e]\nlisten = stdio\nconnect = fd:4\n"
+                        "[forward f]\nlisten = systemd:f\nconnect = unix:@f\n");
+    assert_read(&reading);
+    assert_int_equal(reading.config.count, 6);
+    reading_free(&reading);
+}
+
+/* Goal: what can't work on Linux is refused before anything runs, in a sentence that says why. */
+static void what_only_others_have(void **state)
+{
+    (void)state;
+    read_text(&reading, "[forward a]\nlisten = npipe:x\nconnect = hyperv:wsl:1\n"
+                        "[forward b]\nlisten = unix:@b\nconnect = hyperv:name=box:1\n"
+                        "[forward c]\nlisten = unix:@c\n"
+                        "connect = hyperv:parent:01234567-89ab-cdef-0123-456789abcdef\n"
+                        "[forward d]\nlisten = hyperv:any:name=ssh\nconnect = unix:@d\n"
+                        "[forward e]\nlisten = unix:@e\nconnect = hybrid:/e:1\n");
+    assert_complaints(&reading, (const char *const[]){
+                                    "cannot use 'npipe:x': named pipes exist on Windows only",
+                                    "cannot use 'hyperv:wsl:1': this VM exists on a Windows host",
+                                    "cannot use 'hyperv:name=box:1': a Linux guest cannot name",
+                                    "reaches only services on the template",
+                                    "services are registered by name on the Windows host only",
+                                    "'hybrid' is not supported by this version",
+                                    NULL,
+                                });
+    for (int i = 0; i < reading.count; i++)
+        assert_memory_equal(reading.complaints[i], "T:", 2);
+}
+
+/* Goal: such an endpoint and another mistake are told in one go. */
+static void beside_other_mistakes(void **state)
+{
+    (void)state;
+    read_text(&reading, "[forward a]\nlisten = npipe:x\nconnect = tcp:h:1\nmistake = 1\n");
+    assert_int_equal(reading.count, 2);
+    assert_contains(reading.complaints[0], "T:4: unknown key 'mistake'");
+    assert_contains(reading.complaints[1], "cannot use 'npipe:x'");
+}
+
+/* Goal: a process has one standard input and output, whoever asks for it. */
+static void one_stream_for_two_forwards(void **state)
+{
+    static const char *const texts[] = {
+        "[forward a]\nlisten = stdio\nconnect = unix:@a\n"
+        "[forward b]\nlisten = stdio\nconnect = unix:@b\n",
+        "[forward a]\nlisten = fd:3\nconnect = unix:@a\n"
+        "[forward b]\nlisten = fd:3\nconnect = unix:@b\n",
+        "[forward a]\nlisten = stdio\nconnect = unix:@a\n"
+        "[forward b]\nlisten = unix:@b\nconnect = stdio\n",
+        "[forward a]\nlisten = stdio\nconnect = stdio\n",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < LENGTH(texts); i++) {
+        read_text(&reading, texts[i]);
+        if (reading.count != 1)
+            fail_msg("%d complaints about '%s'", reading.count, texts[i]);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_pump),
+        cmocka_unit_test(the_control_socket),
+        cmocka_unit_test(users_and_groups),
+        cmocka_unit_test(every_family_of_linux),
+        cmocka_unit_test(what_only_others_have),
+        cmocka_unit_test(beside_other_mistakes),
+        cmocka_unit_test(one_stream_for_two_forwards),
+    };
+
+    return cmocka_run_group_tests_name("config_linux", tests, NULL, NULL);
+}

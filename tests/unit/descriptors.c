@@ -1,0 +1,125 @@
+/* The budget of descriptors, in a process that may have 64. */
+#include "net/descriptors.h"
+
+#include "unit.h"
+
+#include <pthread.h>
+#include <sys/resource.h>
+
+enum { LIMIT = 64, THREADS = 4, ROUNDS = 20000 };
+
+static int setup(void **state)
+{
+    const struct rlimit limit = {.rlim_cur = LIMIT / 2, .rlim_max = LIMIT};
+
+    (void)state;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return -1;
+    descriptors_init();
+    return 0;
+}
+
+static void the_limit_is_raised_as_far_as_it_goes(void **state)
+{
+    struct rlimit limit;
+
+    (void)state;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    assert_int_equal(limit.rlim_cur, LIMIT);
+}
+
+/* Goal: what is open already, and a reserve, is not for sessions. */
+static void the_total_leaves_a_reserve(void **state)
+{
+    (void)state;
+    assert_true(descriptors_total() > LIMIT / 4);
+    assert_true(descriptors_total() <= LIMIT - 3 - 8);
+}
+
+static void all_can_be_taken_and_no_more(void **state)
+{
+    int total = descriptors_total();
+
+    (void)state;
+    for (int i = 0; i < total; i++)
+        assert_true(descriptors_take(1, 0));
+    assert_false(descriptors_take(1, 0));
+    descriptors_give(2);
+    assert_false(descriptors_take(3, 0));
+    assert_true(descriptors_take(2, 0));
+    descriptors_give(total);
+    assert_true(descriptors_take(total, 0));
+    descriptors_give(total);
+}
+
+static void what_is_to_be_left_is_left(void **state)
+{
+    int total = descriptors_total();
+
+    (void)state;
+    assert_false(descriptors_take(2, total - 1));
+    assert_true(descriptors_take(2, total - 2));
+    assert_false(descriptors_take(2, total - 3));
+    assert_true(descriptors_take(total - 2, 0)); /* for somebody who need not leave any */
+    descriptors_give(total);
+}
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static int in_use, most_in_use, refused;
+
+static void count_use(int change)
+{
+    pthread_mutex_lock(&lock);
+    in_use += change;
+    if (in_use > most_in_use)
+        most_in_use = in_use;
+    refused += change == 0;
+    pthread_mutex_unlock(&lock);
+}
+
+/* A third of all at a time: three may have that, a fourth may not. */
+static void *take_and_give(void *arg)
+{
+    int share = descriptors_total() / 3;
+
+    (void)arg;
+    for (int i = 0; i < ROUNDS; i++) {
+        if (!descriptors_take(share, 0)) {
+            count_use(0);
+            continue;
+        }
+        count_use(share);
+        count_use(-share);
+        descriptors_give(share);
+    }
+    return NULL;
+}
+
+/* Goal: threads never have more than there is, and nothing gets lost. */
+static void threads_share_one_budget(void **state)
+{
+    pthread_t threads[THREADS];
+
+    (void)state;
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, take_and_give, NULL), 0);
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    assert_int_equal(in_use, 0);
+    assert_in_range(most_in_use, 1, descriptors_total());
+    assert_true(descriptors_take(descriptors_total(), 0));
+    descriptors_give(descriptors_total());
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_limit_is_raised_as_far_as_it_goes),
+        cmocka_unit_test(the_total_leaves_a_reserve),
+        cmocka_unit_test(all_can_be_taken_and_no_more),
+        cmocka_unit_test(what_is_to_be_left_is_left),
+        cmocka_unit_test(threads_share_one_budget),
+    };
+
+    return cmocka_run_group_tests_name("descriptors", tests, setup, NULL);
+}
