@@ -272,6 +272,18 @@ static int open_control(struct app *app, const struct config *config, struct err
     return control_open(&app->loop, &config->control, on_control, app, &app->control, err);
 }
 
+/* Once all that is not a session's is open. Until then no client is let in. */
+static int count_descriptors(struct app *app, struct err *err)
+{
+    descriptors_count();
+    if (descriptors_total() < 2)
+        return err_set(err, UV_EMFILE,
+                       "the limit on open files leaves none for a session (ulimit -n, "
+                       "LimitNOFILE=)");
+    crew_tell_room(&app->crew);
+    return 0;
+}
+
 static void run_until_stopped(struct app *app)
 {
     if (app->crew.count == 0)
@@ -292,14 +304,13 @@ enum app_status app_run(const struct config *config, const char *path)
     struct err err;
     int left;
 
-    process_prepare();
+    descriptors_raise();
     if (apply_program(&app, config, &err) != 0 || init_loop(&app, &err) != 0) {
         log_error("%s", err.msg);
         return APP_FAILED;
     }
-    descriptors_init();
     if (open_control(&app, config, &err) == 0 && start_workers(&app, workers, &err) == 0 &&
-        roster_apply(app.roster, config, &err) == 0) {
+        roster_apply(app.roster, config, &err) == 0 && count_descriptors(&app, &err) == 0) {
         print_ready(&app);
         tell_ready(&app);
     } else {

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <uv.h>
 
-/* Once, before any other thread exists. */
+/* First of all in main. */
 void process_prepare(void);
 
 /* Where the configuration stands that no -c names. */

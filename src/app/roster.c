@@ -123,7 +123,10 @@ static int make_post(struct roster *roster, const struct forward_config *config,
     out->gates = calloc(roster->crew->count, sizeof(struct gate *));
     if (!out->forward || !out->terms || !out->gates)
         return err_system(err, UV_ENOMEM, "forward '%s'", config->name);
-    return find_listener(roster, config, &out->listener, err);
+    if (find_listener(roster, config, &out->listener, err) != 0)
+        return -1;
+    out->forward->single = out->listener && listener_is_single(out->listener);
+    return 0;
 }
 
 static void open_gates(struct roster *roster, struct post *post)

@@ -39,6 +39,11 @@ void log_set_format(enum log_format format)
     atomic_store(&line_format, (int)format);
 }
 
+bool log_wants(enum log_level level)
+{
+    return (int)level <= atomic_load_explicit(&max_level, memory_order_relaxed);
+}
+
 static int find_name(const char *name, const char *const *names, int count)
 {
     for (int i = 0; i < count; i++) {
@@ -92,7 +97,8 @@ int log_open(const char *path, struct err *err)
     if (path[0] && !(opened = fopen(path, APPEND_MODE)))
         return err_system(err, uv_translate_sys_error(errno), "cannot open the log file '%s'",
                           path);
-    snprintf(file_path, sizeof file_path, "%s", path);
+    if (path != file_path)
+        snprintf(file_path, sizeof file_path, "%s", path);
     replace_file(opened);
     return 0;
 }

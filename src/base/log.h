@@ -8,6 +8,7 @@
 #include "base/compiler.h"
 #include "base/err.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,6 +23,9 @@ enum log_format {
     LOG_FORMAT_TEXT, /* for people; where standard error is the journal, with its priorities */
     LOG_FORMAT_JSON, /* an object a line */
 };
+
+/* Is a message of this level written at all? For those who would make one with much effort. */
+bool log_wants(enum log_level level);
 
 /* What is logged from here on, and how. Main thread. */
 void log_set_level(enum log_level level);

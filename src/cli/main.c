@@ -1,5 +1,7 @@
 #include "cli/command.h"
 
+#include "app/process.h"
+
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -181,11 +183,10 @@ static int run_command(const struct command *command, char **words, int count)
     return mistake ? mistake : command->run(&arguments);
 }
 
-int main(int argc, char **argv)
+static int dispatch(int argc, char **argv)
 {
     const struct command *command;
 
-    argv = uv_setup_args(argc, argv);
     if (argc < 2) {
         print_usage(stderr);
         return APP_MISCONFIGURED;
@@ -206,4 +207,19 @@ int main(int argc, char **argv)
     fprintf(stderr, "hvrelay: unknown command '%s'\n", argv[1]);
     print_usage(stderr);
     return APP_MISCONFIGURED;
+}
+
+/* An answer that could not be written is no success. */
+int main(int argc, char **argv)
+{
+    int status;
+
+    process_prepare();
+    argv = uv_setup_args(argc, argv);
+    status = dispatch(argc, argv);
+    if (fflush(stdout) != 0 && status == APP_OK) {
+        fprintf(stderr, "hvrelay: cannot write to standard output\n");
+        return APP_FAILED;
+    }
+    return status;
 }

@@ -6,8 +6,12 @@
 
 #include <stdbool.h>
 
-/* Raises the limit as far as it goes and counts what is open already. Once, before any other. */
-void descriptors_init(void);
+/* Raises the limit as far as it goes. First of all. */
+void descriptors_raise(void);
+
+/* Opens the budget: all that is left of the limit. Once what is not a session's is open; until then
+ * there is none. */
+void descriptors_count(void);
 
 /* Takes `count`, where at least `leave` remain after that. */
 bool descriptors_take(int count, int leave);

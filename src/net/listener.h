@@ -15,6 +15,9 @@ int listener_open(const struct endpoint *endpoint, const struct sock_options *op
 /* The endpoint it listens on, with the port that the system chose where 0 was asked for. */
 const struct endpoint *listener_endpoint(const struct listener *listener);
 
+/* True where it is good for one stream only: standard input and output, a connected descriptor. */
+bool listener_is_single(const struct listener *listener);
+
 /* Applies to an open listener what can be changed: backlog, buffers, mode and owner. */
 int listener_adjust(struct listener *listener, const struct sock_options *options, struct err *err);
 

@@ -37,7 +37,6 @@ struct forward *forward_create(const struct forward_config *config)
     if (!forward)
         return NULL;
     memcpy(forward->name, config->name, sizeof forward->name);
-    forward->single = family_is_single(config->listen.family);
     atomic_init(&forward->users, 1);
     return forward;
 }

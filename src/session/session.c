@@ -48,6 +48,8 @@ static void log_end(const struct session *session, enum log_level level, const c
         {"bytes_down", NULL, report->delivered[TARGET]},
     };
 
+    if (!log_wants(level))
+        return;
     peer_format(&session->peer, client, sizeof client);
     endpoint_format(&session->terms->config.connect, target, sizeof target);
     if (report->lost[CLIENT] + report->lost[TARGET] > 0)
@@ -86,7 +88,11 @@ static void on_relay_done(void *arg, const struct relay_end *report)
 {
     struct session *session = arg;
 
-    log_end(session, LOG_LEVEL_INFO, report->broken ? "broken" : "done", report);
+    enum log_level level = LOG_LEVEL_INFO;
+
+    if (report->broken && session->forward->single)
+        level = LOG_LEVEL_WARNING; /* it is the program's own failure */
+    log_end(session, level, report->broken ? "broken" : "done", report);
     end(session, report->broken);
 }
 

@@ -1,5 +1,6 @@
 #include "session/worker.h"
 
+#include "net/descriptors.h"
 #include "session/session.h"
 
 #include <assert.h>
@@ -16,6 +17,21 @@ static void stop_waiting(struct gate *gate)
     if (gate->waiting)
         atomic_fetch_sub(&gate->worker->crew->waiting, 1);
     gate->waiting = false;
+}
+
+/* Said once: from here on the limit on descriptors is what limits the sessions. */
+static void tell_if_starved(struct gate *gate)
+{
+    if (descriptors_total() == 0) /* not counted yet: the program is starting */
+        return;
+    if (descriptors_take(1, 1)) {
+        descriptors_give(1);
+        return;
+    }
+    if (!atomic_exchange(&gate->worker->crew->starved, true))
+        log_warning("forward '%s': no descriptors are left, clients wait: raise the limit on open "
+                    "files (ulimit -n, LimitNOFILE=)",
+                    gate->forward->name);
 }
 
 /* A pause of the gate must not miss the session that ends right now: so it is announced first, and
@@ -36,6 +52,8 @@ static bool on_admit(struct acceptor *acceptor)
         entry = enter(gate, &wait);
         if (entry != ENTRY_FULL)
             stop_waiting(gate);
+        else
+            tell_if_starved(gate);
     }
     if (entry == ENTRY_LATER)
         timer_set(&gate->worker->loop.timers, &gate->later, wait / 1000000 + 1);

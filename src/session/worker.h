@@ -14,6 +14,7 @@ struct crew {
     unsigned count;
     struct totals totals;
     atomic_bool repeats; /* log lines were swallowed: somebody should sum them up later */
+    atomic_bool starved; /* it has been told that descriptors are short */
     atomic_uint waiting; /* gates that wait for room: a session that ends wakes them */
     uv_async_t *notice;  /* of the main loop: a worker has ended, or a single forward's session */
     atomic_uint at_work; /* workers whose thread has not ended */

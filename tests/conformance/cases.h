@@ -7,6 +7,7 @@
 struct conformance_case {
     const char *name;
     void (*run)(struct suite *suite);
+    bool half_closes; /* it needs families that do */
 };
 
 /* In the order to run them; the list ends with a NULL name. The last ones look back on all. */

@@ -17,6 +17,9 @@ struct family {
     /* The relay can break a connection of this family so that the peer sees a reset, not an end. */
     bool sees_reset;
 
+    /* One direction can end while the other goes on. */
+    bool half_closes;
+
     /* NULL: this machine can open it; else the reason why not. */
     const char *(*missing)(void);
 

@@ -20,7 +20,8 @@ static int group_setup(void **state)
     (void)state;
     if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
         return -1;
-    descriptors_init();
+    descriptors_raise();
+    descriptors_count();
     return 0;
 }
 

@@ -10,6 +10,7 @@ import shlex
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 import uuid
@@ -28,6 +29,24 @@ def wait_for(condition, what):
     while not condition():
         assert time.monotonic() < deadline, f"waited in vain for {what}"
         time.sleep(0.01)
+
+
+def windows_path(path):
+    return "Z:" + str(path).replace("/", "\\")
+
+
+def wine(*words):
+    """Exit code and output. A file takes that: the installer's own service holds on to a pipe."""
+    with tempfile.TemporaryFile() as out:
+        code = subprocess.run(shlex.split(os.environ["WINE_RUN"]) + [str(word) for word in words],
+                              stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
+                              timeout=DEADLINE, check=False).returncode
+        out.seek(0)
+        return code, out.read().decode().replace("\r", "")
+
+
+def hvrelay(*words, program=None):
+    return wine(program or os.environ["HVRELAY_EXE"], *words)
 
 
 class Lines:

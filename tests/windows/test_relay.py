@@ -6,16 +6,11 @@ import uuid
 
 import pytest
 
-from harness import (Relay, Server, World, check_echo, check_many, connect, echo, service_id,
+from harness import (Relay, Server, check_echo, check_many, connect, echo, service_id,
                      wait_for)
 
 MEGABYTE = 1 << 20
 GUEST_PORT, HOST_PORT = 5000, 5001
-
-
-@pytest.fixture
-def world(tmp_path):
-    return World(tmp_path)
 
 
 def check_load(address, source=None):
@@ -247,6 +242,18 @@ def test_vm_by_name_is_found_again_under_a_new_id(world):
         assert relay.stop() == 0
 
 
+def test_options_of_hyperv(world):
+    vm = world.add_vm()
+    port = world.add_service(GUEST_PORT)
+    with Server(echo, vm[1], port), to_vm(world, "", "connected_suspend=yes",
+                                          "container_passthru=yes", "high_vtl=no") as relay:
+        relay.ready()
+        check_echo(("127.0.0.1", relay.port()), 1000)
+        assert relay.log.having("option 4 = 1") and relay.log.having("option 2 = 1")
+        assert not relay.log.having("option 8 =")
+        assert relay.stop() == 0
+
+
 def test_unknown_vm_name(world):
     world.add_vm("one")
     with to_vm(world, "name=other") as relay:
@@ -273,7 +280,7 @@ def test_listener_follows_its_vm_to_a_new_id(world):
         target = f"tcp:127.0.0.1:{server.address[1]}"
         with Relay("forward", f"hyperv:name=build box:{HOST_PORT}", target, world=world) as relay:
             relay.ready()
-            relay.log.wait("waiting for its VM")
+            relay.log.wait("waiting for it")
             first = world.add_vm("build box")
             relay.change_world()
             wait_for(lambda: answers(first), "the listener")

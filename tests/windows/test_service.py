@@ -2,34 +2,15 @@
 import os
 import pathlib
 import re
-import shlex
 import shutil
 import subprocess
-import tempfile
 
 import pytest
 
-from harness import DEADLINE, Relay, Server, check_echo, check_many, echo, wait_for
+from harness import (Relay, Server, check_echo, check_many, connect, echo, hvrelay, wait_for,
+                     windows_path, wine)
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
-
-
-def windows_path(path):
-    return "Z:" + str(path).replace("/", "\\")
-
-
-def wine(*words):
-    """Exit code and output. A file takes that: the installer's own service holds on to a pipe."""
-    with tempfile.TemporaryFile() as out:
-        code = subprocess.run(shlex.split(os.environ["WINE_RUN"]) + [str(word) for word in words],
-                              stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
-                              timeout=DEADLINE, check=False).returncode
-        out.seek(0)
-        return code, out.read().decode().replace("\r", "")
-
-
-def hvrelay(*words, program=None):
-    return wine(program or os.environ["HVRELAY_EXE"], *words)
 
 
 @pytest.fixture
@@ -43,26 +24,40 @@ def no_service():
         other.stop()
 
 
-def write_config(folder, target):
+def forward(name, target):
+    return f"[forward {name}]\nlisten = tcp:127.0.0.1:0\nconnect = {target}\n"
+
+
+def write_config(folder, *forwards):
     config = folder / "with space.ini"
-    config.write_text(f"[forward web]\nlisten = tcp:127.0.0.1:0\nconnect = {target}\n")
+    log = windows_path(config.with_suffix(".log"))
+    config.write_text(f"[hvrelay]\nlog_file = {log}\n" + "".join(forwards))
     return config
 
 
 def port_in(log):
-    """The port of the latest start."""
-    return int(re.findall(r"listening on tcp:127.0.0.1:(\d+)", log.read_text())[-1])
+    """The port of the first forward that was opened."""
+    return int(re.search(r"listening on tcp:127.0.0.1:(\d+)", log.read_text())[1])
 
 
 def test_service_relays(no_service, tmp_path):
     with Server(echo) as server:
-        config = write_config(tmp_path, f"tcp:127.0.0.1:{server.address[1]}")
+        target = f"tcp:127.0.0.1:{server.address[1]}"
+        config = write_config(tmp_path, forward("web", target))
+        log = config.with_suffix(".log")
         assert hvrelay("service", "install", "-c", windows_path(config)) == (0, "")
         assert hvrelay("service", "start") == (0, "")
         assert hvrelay("service", "status")[1].startswith("running")
-        address = ("127.0.0.1", port_in(config.with_suffix(".log")))
+        address = ("127.0.0.1", port_in(log))
         check_echo(address, 10 << 20)
         check_many(address, 20, 100000)
+        with connect(address) as client:
+            write_config(tmp_path, forward("web", target), forward("more", target))
+            assert hvrelay("service", "reload") == (0, "")
+            wait_for(lambda: "reloaded" in log.read_text(), "the reload")
+            client.sendall(b"old")
+            assert client.recv(3) == b"old"
+            check_echo(address, 1000)
         assert hvrelay("service", "stop") == (0, "")
         assert hvrelay("service", "status")[1].startswith("stopped\n")
         assert hvrelay("service", "uninstall") == (0, "")
@@ -70,12 +65,12 @@ def test_service_relays(no_service, tmp_path):
 
 
 def test_wrong_configuration_is_told(no_service, tmp_path):
-    config = write_config(tmp_path, "nonsense:1")
+    config = write_config(tmp_path, forward("web", "nonsense:1"))
     assert hvrelay("service", "install", "-c", windows_path(config)) == (0, "")
     code, text = hvrelay("service", "start")
     assert code == 1
     assert "ended as soon as it was started" in text
-    assert "with space.ini:3:" in config.with_suffix(".log").read_text()
+    assert hvrelay("service", "status")[1].startswith("stopped\n")  # no failure to be repeated
 
 
 def test_service_run_is_not_for_people(tmp_path):

@@ -41,9 +41,15 @@ static void stop(void *arg)
     SetEvent(told_to_stop);
 }
 
+/* Ends the service: that is how the other process sees that this one was told to reload. */
+static void reload(void *arg)
+{
+    stop(arg);
+}
+
 static int serve(char *config)
 {
-    const struct service_program program = {run, stop, config};
+    const struct service_program program = {run, stop, reload, config};
     struct err err;
 
     told_to_stop = CreateEventW(NULL, TRUE, FALSE, NULL);
@@ -90,6 +96,20 @@ static void test_whole_life(void **state)
     assert_ok(service_stop(&err)); /* it is stopped: fine */
     assert_ok(service_uninstall(&err));
     assert_int_equal(state_now(), SERVICE_ABSENT);
+}
+
+static void test_reload(void **state)
+{
+    struct err err;
+
+    (void)state;
+    assert_ok(service_install(CONFIG, NULL, &err));
+    assert_int_equal(service_reload(&err), -1);
+    assert_ok(service_start(&err));
+    assert_ok(service_reload(&err));
+    for (int tries = 0; tries < 1000 && state_now() != SERVICE_IS_STOPPED; tries++)
+        Sleep(10);
+    assert_int_equal(state_now(), SERVICE_IS_STOPPED);
 }
 
 static void test_uninstall_stops_it(void **state)
@@ -139,7 +159,7 @@ static void test_absent(void **state)
 
 static void test_not_started_by_the_scm(void **state)
 {
-    const struct service_program program = {run, stop, (void *)(uintptr_t)CONFIG};
+    const struct service_program program = {run, stop, reload, (void *)(uintptr_t)CONFIG};
     struct err err;
 
     (void)state;
@@ -151,6 +171,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(test_whole_life, remove_service),
+        cmocka_unit_test_teardown(test_reload, remove_service),
         cmocka_unit_test_teardown(test_uninstall_stops_it, remove_service),
         cmocka_unit_test_teardown(test_failure_is_told, remove_service),
         cmocka_unit_test_teardown(test_install_twice, remove_service),

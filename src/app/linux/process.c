@@ -3,6 +3,7 @@
 
 #include "app/process.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,8 +20,19 @@ enum { SIGNALS = sizeof numbers / sizeof *numbers };
 static uv_signal_t signals[SIGNALS];
 static struct process_requests wanted;
 
+/* A standard stream that is closed would lend its number to the next socket. It is opened the wrong
+ * way round, so that its use fails. */
+static void fill_gaps(void)
+{
+    for (int fd = 0; fd <= 2; fd++) {
+        if (fcntl(fd, F_GETFD) < 0)
+            (void)!open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
+    }
+}
+
 void process_prepare(void)
 {
+    fill_gaps();
     /* splice() can't pass MSG_NOSIGNAL, and sends on vsock raise SIGPIPE all the same. */
     signal(SIGPIPE, SIG_IGN);
 }

@@ -3,6 +3,7 @@
 #include "sock_os.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -169,11 +170,21 @@ ssize_t conn_write(struct conn *conn, const void *buffer, size_t size)
     return count < 0 ? -errno : count;
 }
 
+/* A terminal that could not be opened anew is shared with the shell. */
+static void let_block_again(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+
+    if (flags >= 0)
+        fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
+}
+
 int conn_shutdown(struct conn *conn)
 {
     if (conn->socket)
         return shutdown(conn->wfd, SHUT_WR) == 0 ? 0 : -errno;
     if (conn->wfd != conn->rfd) {
+        let_block_again(conn->wfd);
         loop_unwatch(conn->loop, conn->wfd, &conn->watch);
         close(conn->wfd);
         conn->wfd = -1;
@@ -273,6 +284,10 @@ void conn_close(struct conn *conn, enum conn_end how)
         close_streams(conn->streams);
     if (conn->loop)
         loop_forget(conn->loop, &conn->watch);
+    if (conn->family == FAMILY_STDIO) {
+        let_block_again(conn->rfd);
+        let_block_again(conn->wfd);
+    }
     if (conn->wfd >= 0 && conn->wfd != conn->rfd)
         close(conn->wfd);
     if (conn->rfd >= 0)

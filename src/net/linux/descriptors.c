@@ -7,7 +7,7 @@
 
 enum { KEPT_BACK = 16 }; /* for what is opened beside the sessions: look-ups, log, reload */
 
-static int total;
+static atomic_int total;
 static atomic_int available;
 
 static int count_open(void)
@@ -23,17 +23,26 @@ static int count_open(void)
     return count;
 }
 
-void descriptors_init(void)
+void descriptors_raise(void)
 {
-    struct rlimit limit = {.rlim_cur = 1024, .rlim_max = 1024};
+    struct rlimit limit;
 
-    getrlimit(RLIMIT_NOFILE, &limit);
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
     limit.rlim_cur = limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+void descriptors_count(void)
+{
+    struct rlimit limit = {.rlim_cur = 1024};
+    int left;
+
     getrlimit(RLIMIT_NOFILE, &limit);
-    total = limit.rlim_cur > INT_MAX ? INT_MAX : (int)limit.rlim_cur;
-    total -= count_open() + KEPT_BACK;
-    atomic_store(&available, total);
+    left = limit.rlim_cur > INT_MAX ? INT_MAX : (int)limit.rlim_cur;
+    left -= count_open() + KEPT_BACK;
+    atomic_store(&total, left);
+    atomic_fetch_add(&available, left); /* a worker may be asking */
 }
 
 bool descriptors_take(int count, int leave)
@@ -51,5 +60,5 @@ void descriptors_give(int count)
 
 int descriptors_total(void)
 {
-    return total;
+    return atomic_load(&total);
 }

@@ -70,21 +70,47 @@ static int set_access(const char *path, const struct sock_options *options, stru
     return 0;
 }
 
+/* Somebody may put another file in its place: that one is not ours to remove. */
+static void remember_path(struct listener *listener)
+{
+    struct stat info;
+
+    if (lstat(listener->endpoint.u.local.path, &info) != 0)
+        return;
+    listener->unlink_path = true;
+    listener->path_device = info.st_dev;
+    listener->path_inode = info.st_ino;
+}
+
+static void remove_path(const struct listener *listener)
+{
+    const char *path = listener->endpoint.u.local.path;
+    struct stat info;
+
+    if (listener->unlink_path && lstat(path, &info) == 0 && info.st_dev == listener->path_device &&
+        info.st_ino == listener->path_inode)
+        unlink(path);
+}
+
 static int bind_socket(struct listener *listener, int fd, const struct address *address,
                        const struct sock_options *options, struct err *err)
 {
     const struct sockaddr *sa = (const struct sockaddr *)&address->sa;
     bool has_path = address->family == FAMILY_UNIX && !listener->endpoint.u.local.abstract;
     const char *path = listener->endpoint.u.local.path;
+    struct stat info;
     int status = bind(fd, sa, address->length);
 
     if (status != 0 && errno == EADDRINUSE && has_path && remove_stale(address, path))
         status = bind(fd, sa, address->length);
+    if (status != 0 && errno == EADDRINUSE && has_path && lstat(path, &info) == 0 &&
+        !S_ISSOCK(info.st_mode))
+        return err_set(err, UV_EEXIST, "there is a file of that name, which is no socket");
     if (status != 0)
         return err_system(err, system_code(), "cannot bind");
     if (!has_path)
         return 0;
-    listener->unlink_path = true;
+    remember_path(listener);
     return set_access(path, options, err);
 }
 
@@ -156,7 +182,8 @@ static int open_tcp(struct listener *listener, const struct sock_options *option
             learn_port(listener);
             if (all)
                 return 0;
-        } else if (!all || i == count - 1) {
+        } else if (!all || i == count - 1 ||
+                   (err->code != UV_EAFNOSUPPORT && err->code != UV_EADDRNOTAVAIL)) {
             return -1;
         } else if (listener->count > 0) {
             close(listener->fds[--listener->count]);
@@ -250,10 +277,14 @@ const struct endpoint *listener_endpoint(const struct listener *listener)
     return &listener->endpoint;
 }
 
+bool listener_is_single(const struct listener *listener)
+{
+    return listener->single;
+}
+
 static void close_listener(struct listener *listener)
 {
-    if (listener->unlink_path)
-        unlink(listener->endpoint.u.local.path);
+    remove_path(listener);
     for (int i = 0; i < listener->count; i++)
         close(listener->fds[i]);
     free(listener);

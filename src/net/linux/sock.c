@@ -131,6 +131,13 @@ static int private_copy(int fd, int mode)
     return copy;
 }
 
+static bool is_open_for(int fd, int wrong_mode)
+{
+    int flags = fcntl(fd, F_GETFL);
+
+    return flags >= 0 && (flags & O_ACCMODE) != wrong_mode;
+}
+
 /* inetd's way: both are the same socket, which then has to be shut down, not closed. */
 static bool same_socket(int a, int b)
 {
@@ -140,13 +147,26 @@ static bool same_socket(int a, int b)
            sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
 }
 
+/* Nothing else may hold the stream open, or its other end would never see the end; and the number
+ * must not become another stream's. */
+static void cover(int fd)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    if (null < 0)
+        return;
+    dup3(null, fd, fd > 2 ? O_CLOEXEC : 0);
+    close(null);
+}
+
 int sock_take_stdio(struct incoming *out, struct err *err)
 {
     static atomic_bool taken;
-    int null;
 
     if (atomic_exchange(&taken, true))
         return err_set(err, UV_EBUSY, "standard input and output are in use by another session");
+    if (!is_open_for(0, O_WRONLY) || !is_open_for(1, O_RDONLY))
+        return err_system(err, UV_EBADF, "cannot use standard input and output");
     out->family = FAMILY_STDIO;
     if (same_socket(0, 1) && sock_family(0) >= 0) {
         out->family = (enum family)sock_family(0);
@@ -158,13 +178,8 @@ int sock_take_stdio(struct incoming *out, struct err *err)
     if (out->rfd < 0 || out->wfd < 0)
         return err_system(err, uv_translate_sys_error(errno),
                           "cannot use standard input and output");
-    /* Nothing else may hold them open, or their other ends would never see the end. */
-    null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (null >= 0) {
-        dup2(null, 0);
-        dup2(null, 1);
-        close(null);
-    }
+    cover(0);
+    cover(1);
     return 0;
 }
 
@@ -179,6 +194,6 @@ int sock_take_fd(int fd, struct incoming *out, struct err *err)
     if (out->rfd < 0)
         return err_system(err, uv_translate_sys_error(errno), "cannot use descriptor %d", fd);
     fcntl(out->rfd, F_SETFL, fcntl(out->rfd, F_GETFL) | O_NONBLOCK);
-    close(fd);
+    cover(fd);
     return 0;
 }

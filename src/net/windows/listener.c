@@ -292,3 +292,8 @@ void listener_release(struct listener *listener)
         closesocket(listener->sockets[i]);
     free(listener);
 }
+
+bool listener_is_single(const struct listener *listener)
+{
+    return family_is_single(listener->endpoint.family);
+}

@@ -20,6 +20,8 @@ void flow_init(struct flow *flow, struct conn *from, struct conn *to, enum pump 
         .to = to,
         .pump = (uint8_t)pump,
         .delivered = delivered,
+        /* The kernel copies out of a vsock socket page by page: large reads cost a part of it. */
+        .splice_refused = pump == PUMP_AUTO && from->family == FAMILY_VSOCK,
     };
 }
 

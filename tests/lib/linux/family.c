@@ -64,11 +64,11 @@ static void fresh_hyperv_guid(char endpoint[ENDPOINT_MAX])
 }
 
 const struct family families[] = {
-    {"tcp", true, true, always_there, fresh_tcp},
-    {"unix", true, false, always_there, fresh_unix},
-    {"abstract", true, false, always_there, fresh_abstract},
-    {"vsock", false, false, vsock_missing, fresh_vsock},
-    {"hyperv", false, false, vsock_missing, fresh_hyperv},
-    {"hyperv-guid", false, false, vsock_missing, fresh_hyperv_guid},
-    {NULL, false, false, NULL, NULL},
+    {"tcp", true, true, true, always_there, fresh_tcp},
+    {"unix", true, false, true, always_there, fresh_unix},
+    {"abstract", true, false, true, always_there, fresh_abstract},
+    {"vsock", false, false, true, vsock_missing, fresh_vsock},
+    {"hyperv", false, false, true, vsock_missing, fresh_hyperv},
+    {"hyperv-guid", false, false, true, vsock_missing, fresh_hyperv_guid},
+    {NULL, false, false, false, NULL, NULL},
 };

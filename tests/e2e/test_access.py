@@ -1,0 +1,147 @@
+"""Who may come in, how many, and how fast."""
+
+import os
+
+import pytest
+
+from deadline import PATIENCE, eventually
+from peers import (
+    accept,
+    ask,
+    connect,
+    endpoint_of,
+    exchange,
+    is_turned_away,
+    listen,
+    payload,
+    read_exactly,
+)
+
+
+@pytest.mark.parametrize(
+    "rules, allowed",
+    [
+        (["allow=127.0.0.0/8"], True),
+        (["allow=10.0.0.0/8"], False),
+        (["deny=127.0.0.1"], False),
+        (["deny=127.0.0.2"], True),
+        (["deny=127.0.0.1", "allow=all"], False),
+        (["allow=127.0.0.1", "deny=all"], True),
+        (["allow=::1"], False),
+        (["allow=cid=3"], False),
+    ],
+)
+@pytest.mark.parametrize("listening", ["127.0.0.1", "*"])
+def test_rules_for_addresses(relays, echo_server, listening, rules, allowed):
+    """On a dual-stack socket, too, an IPv4 client is one."""
+    relay = relays.forward(f"tcp:{listening}:0", echo_server.endpoint, *rules)
+    where = ("127.0.0.1", relay.address()[1])
+    if allowed:
+        assert ask(where) == b"hello"
+    else:
+        assert is_turned_away(where)
+        relay.wait_log(r"warning: forward 'forward': tcp:127\.0\.0\.1:\d+: denied by its access ru")
+        assert echo_server.served == 0
+
+
+@pytest.mark.parametrize("rule, allowed", [("user={me}", True), ("user={other}", False)])
+def test_rules_for_users(relays, echo_server, folder, rule, allowed):
+    me = os.geteuid()
+    rule = rule.format(me=me, other=me + 1)
+    relays.forward(f"unix:{folder}/a.sock", echo_server.endpoint, f"allow={rule}")
+    with connect(f"{folder}/a.sock") as client:
+        assert (exchange_or_nothing(client) == b"hello") == allowed
+    assert echo_server.served == int(allowed)
+
+
+def exchange_or_nothing(client):
+    try:
+        return exchange(client, b"hello")
+    except ConnectionResetError:
+        return b""
+
+
+def test_denials_do_not_fill_the_log(relays, echo_server):
+    relay = relays.forward("tcp:127.0.0.1:0", echo_server.endpoint, "deny=all")
+    for _ in range(100):
+        assert is_turned_away(relay.address())
+    assert relay.stop() == 0
+    assert sum("denied by its access rules" in line for line in relay.log) == 1
+    assert any("forward 'forward': a client was denied 99 more times" in line for line in relay.log)
+
+
+@pytest.mark.parametrize("limit", ["max_sessions=2", "max_pending=2"])
+def test_at_a_limit_clients_may_be_refused(relays, limit):
+    """on_limit = refuse: they can turn to another server at once."""
+    with listen() as target:
+        if limit.startswith("max_pending"):
+            endpoint = "unix:@hvrelay.test.nobody.%d" % os.getpid()
+        else:
+            endpoint = endpoint_of(target)
+        relay = relays.forward(
+            "tcp:127.0.0.1:0", endpoint, limit, "on_limit=refuse", "connect_retry=1h", "workers=1"
+        )
+        with connect(relay.address()), connect(relay.address()):
+            eventually(lambda: is_turned_away(relay.address()), "the limit")
+            relay.wait_log("turned away, a limit is reached")
+            relay.signal(15)
+            relay.signal(2)
+            assert relay.wait() == 0
+
+
+def test_a_limit_over_all_forwards(relays, servers, clients):
+    server = servers()
+    relay = relays.run(
+        "[hvrelay]\nmax_sessions = 3\n"
+        f"[forward a]\nlisten = tcp:127.0.0.1:0\nconnect = {server.endpoint}\n"
+        f"[forward b]\nlisten = tcp:127.0.0.1:0\nconnect = {server.endpoint}\n"
+    )
+    inside = [clients(relay.address(name)) for name in "aba"]
+    for client in inside:
+        client.sendall(b"x")
+        assert read_exactly(client, 1) == b"x"
+    waiting = clients(relay.address("b"))
+    waiting.sendall(b"y")
+    assert server.served == 3
+    inside[0].close()
+    assert read_exactly(waiting, 1) == b"y"
+
+
+@pytest.mark.parametrize("pump", ["auto", "splice", "copy", "stream"])
+@pytest.mark.parametrize("key", ["rate_limit", "session_rate_limit"])
+def test_a_rate_loses_nothing(relays, echo_server, pump, key):
+    relay = relays.forward(
+        "tcp:127.0.0.1:0", echo_server.endpoint, f"{key}=4MiB/s", f"pump={pump}", "workers=1"
+    )
+    data = payload(1 << 20)
+    assert ask(relay.address(), data) == data
+    relay.wait_log("session 1: .*: done after")
+
+
+def test_a_rate_of_clients_loses_nobody(relays, echo_server):
+    relay = relays.forward("tcp:127.0.0.1:0", echo_server.endpoint, "accept_rate=100", "workers=2")
+    clients = [connect(relay.address()) for _ in range(30)]
+    for client in clients:
+        with client:
+            assert exchange(client, b"hello") == b"hello"
+
+
+def test_session_timeout_ends_busy_sessions_too(relays):
+    with listen() as target:
+        relay = relays.forward("tcp:127.0.0.1:0", endpoint_of(target), "session_timeout=300ms")
+        with connect(relay.address()) as client, accept(target) as server:
+            client.settimeout(PATIENCE)
+            with pytest.raises(ConnectionError):
+                while True:
+                    client.sendall(b"busy")
+                    assert server.recv(4), "an end, not a reset"
+    relay.wait_log("session 1: .*: broken after .*: session_timeout")
+
+
+def test_keepalive_is_for_other_machines(relays, echo_server):
+    """Nobody vanishes silently from the loopback; the options must do no harm there."""
+    relay = relays.forward(
+        "tcp:*:0", echo_server.endpoint, "keepalive=10s", "user_timeout=20s"
+    )
+    assert ask(("127.0.0.1", relay.address()[1])) == b"hello"
+    assert ask(("::1", relay.address()[1])) == b"hello"

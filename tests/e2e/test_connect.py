@@ -1,0 +1,187 @@
+"""`connect`: standard input and output as a stream, whatever they are."""
+
+import hashlib
+import os
+import signal
+import socket
+import subprocess
+import threading
+
+import pytest
+
+from deadline import PATIENCE
+from peers import accept, endpoint_of, exchange, listen, payload, read_exactly, read_to_end, reset
+from program import hvrelay
+
+BULK = 50 << 20
+
+
+def connect(*words, **options):
+    """Runs `hvrelay connect` to its end, with bytes."""
+    return hvrelay("connect", *words, text=False, **options)
+
+
+@pytest.mark.parametrize("size", [0, 1, 100000, 5 << 20])
+@pytest.mark.parametrize("pump", ["auto", "splice", "copy", "stream"])
+def test_pipes(echo_server, pump, size):
+    data = payload(size)
+    done = connect(echo_server.endpoint, "-o", f"pump={pump}", input=data)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout == data
+
+
+@pytest.mark.parametrize("where", ["{folder}/a.sock", "@{folder}"])
+def test_unix_targets(servers, folder, where):
+    done = connect(servers(where=where.format(folder=folder)).endpoint, input=b"hello")
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"hello", b"")
+
+
+@pytest.mark.parametrize("pump", ["auto", "splice", "copy", "stream"])
+def test_files(echo_server, tmp_path, pump):
+    data = payload(3 << 20)
+    (tmp_path / "in").write_bytes(data)
+    with open(tmp_path / "in", "rb") as source, open(tmp_path / "out", "wb") as sink:
+        done = connect(
+            echo_server.endpoint, "-o", f"pump={pump}", stdin=source, stdout=sink
+        )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert (tmp_path / "out").read_bytes() == data
+
+
+@pytest.mark.parametrize("pump", ["auto", "splice", "copy", "stream"])
+def test_a_file_that_is_appended_to(servers, tmp_path, pump):
+    """`>> file`: the kernel does not splice to such a file."""
+    data = payload(20 << 20)
+    server = servers(serve=lambda stream: stream.sendall(data))
+    (tmp_path / "out").write_bytes(b"before")
+    with open(tmp_path / "out", "ab") as sink:
+        done = connect(server.endpoint, "-o", f"pump={pump}", stdout=sink)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert (tmp_path / "out").read_bytes() == b"before" + data
+
+
+def test_nothing_comes_from_dev_null(servers):
+    server = servers(serve=lambda stream: stream.sendall(b"to whom it may concern"))
+    done = connect(server.endpoint)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"to whom it may concern", b"")
+
+
+def test_nothing_is_kept_in_dev_null(echo_server):
+    done = connect(echo_server.endpoint, input=payload(1 << 20), stdout=subprocess.DEVNULL)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("pump", ["auto", "stream"])
+def test_bulk_both_ways_at_once(servers, pump):
+    up, down = payload(BULK, 1), payload(BULK, 2)
+    received = []
+
+    def serve(stream):
+        writer = threading.Thread(target=stream.sendall, args=(down,))
+        writer.start()
+        digest = hashlib.sha256()
+        while piece := stream.recv(1 << 20):
+            digest.update(piece)
+        writer.join()
+        received.append(digest.digest())
+
+    server = servers(serve=serve)
+    done = connect(server.endpoint, "-o", f"pump={pump}", input=up, timeout=60)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert hashlib.sha256(done.stdout).digest() == hashlib.sha256(down).digest()
+    server.close()
+    assert received == [hashlib.sha256(up).digest()]
+
+
+@pytest.mark.parametrize("pump", ["auto", "splice", "copy", "stream"])
+def test_a_socket_as_inetd_hands_it_over(relays, echo_server, pump):
+    """It can be half-closed."""
+    ours, its = socket.socketpair()
+    with ours:
+        ours.settimeout(PATIENCE)
+        with its:
+            relay = relays.start(
+                "connect", echo_server.endpoint, "-o", f"pump={pump}", stdin=its, stdout=its
+            )
+        data = payload(1 << 20)
+        assert exchange(ours, data) == data
+        assert relay.wait() == 0
+        assert relay.log == []
+
+
+def test_the_target_may_end_first(relays):
+    """Its end is passed on at once, and what is still to be said gets through."""
+    with listen() as target:
+        relay = relays.start("connect", endpoint_of(target), stdin=subprocess.PIPE)
+        with accept(target) as server:
+            server.sendall(b"bye\n")
+            server.shutdown(socket.SHUT_WR)
+            assert relay.wait_output_end() == ["bye"]
+            relay.process.stdin.write(b"wait")
+            relay.process.stdin.close()
+            assert read_to_end(server) == b"wait"
+    assert relay.wait() == 0
+
+
+def test_a_target_that_refuses():
+    with listen() as somebody:
+        target = endpoint_of(somebody)
+    done = hvrelay("connect", target, input="hello")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"cannot connect to '{target}': connection refused (nobody listens there)" in done.stderr
+
+
+def test_a_target_that_resets(relays):
+    with listen() as target:
+        relay = relays.start("connect", endpoint_of(target), stdin=subprocess.PIPE)
+        with accept(target) as server:
+            server.sendall(b"half a ")
+            relay.process.stdin.write(b"x")
+            relay.process.stdin.flush()
+            assert read_exactly(server, 1) == b"x"
+            reset(server)
+        assert relay.wait() == 1
+        relay.process.stdin.close()
+    assert relay.output == ["half a "]
+    relay.wait_log("target: connection reset by peer")
+
+
+def test_an_output_that_nobody_reads_any_more(relays, servers):
+    """`hvrelay connect ... | head`"""
+    server = servers(serve=lambda stream: stream.sendall(payload(10 << 20)))
+    read_end, write_end = os.pipe()
+    relay = relays.start("connect", server.endpoint, stdout=write_end)
+    os.close(write_end)
+    assert len(os.read(read_end, 1)) == 1
+    os.close(read_end)
+    assert relay.wait() == 1
+    relay.wait_log("client: broken pipe")
+
+
+@pytest.mark.parametrize("closing", ["<&-", ">&-", "<&- >&-"])
+def test_closed_input_or_output(echo_server, closing):
+    wrapper = ["bash", "-c", f'exec "$@" {closing}', "bash"]
+    done = hvrelay("connect", echo_server.endpoint, wrapper=wrapper)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "cannot use standard input and output: bad file descriptor" in done.stderr
+
+
+def test_its_log_can_be_turned_on(echo_server):
+    done = hvrelay("connect", echo_server.endpoint, "-o", "log_level=info", input="hello")
+    assert (done.returncode, done.stdout) == (0, "hello")
+    assert "forward 'connect' session 1: stdio -> " in done.stderr
+    assert "5 B up, 5 B down" in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_two_signals_end_it(relays, number):
+    with listen() as target:
+        relay = relays.start("connect", endpoint_of(target), stdin=subprocess.PIPE)
+        with accept(target) as server:
+            relay.process.stdin.write(b"x")
+            relay.process.stdin.flush()
+            assert read_exactly(server, 1) == b"x"
+            relay.signal(number)
+            relay.signal(signal.SIGTERM if number == signal.SIGINT else signal.SIGINT)
+            assert relay.wait() == 1
+        relay.process.stdin.close()

@@ -1,0 +1,98 @@
+"""The log: a line per session in text or JSON, on standard error or in a file."""
+
+import json
+import os
+import signal
+
+import pytest
+
+from deadline import eventually
+from peers import ask, endpoint_of, is_turned_away, listen
+from program import hvrelay
+
+
+def test_json_lines_have_fields(relays, echo_server):
+    relay = relays.forward("tcp:127.0.0.1:0", echo_server.endpoint, "log_format=json")
+    assert ask(relay.address()) == b"hello"
+    relay.wait_log('"session":1')
+    assert relay.stop() == 0
+    events = [json.loads(line) for line in relay.log]
+    assert all({"time", "level", "message"} <= set(event) for event in events)
+    session = next(event for event in events if "session" in event)
+    assert session["forward"] == "forward"
+    assert session["client"].startswith("tcp:127.0.0.1:")
+    assert session["target"] == echo_server.endpoint
+    assert (session["outcome"], session["reason"]) == ("done", "")
+    assert (session["bytes_up"], session["bytes_down"]) == (5, 5)
+    assert isinstance(session["duration_ms"], int)
+    assert session["level"] == "info"
+
+
+def test_json_of_a_refused_session(relays):
+    with listen() as somebody:
+        target = endpoint_of(somebody)
+    relay = relays.forward("tcp:127.0.0.1:0", target, "log_format=json")
+    assert is_turned_away(relay.address())
+    session = json.loads(relay.wait_log('"session":1').string)
+    assert (session["outcome"], session["level"]) == ("refused", "warning")
+    assert "nobody listens there" in session["reason"]
+
+
+@pytest.mark.parametrize("name", ['quote"back\\slash', "tab\there", "caf\u00e9", b"bytes\xff\xfe"])
+def test_json_of_odd_names(relays, folder, name):
+    """A path is any bytes; the line stays one JSON object."""
+    path = os.fsencode(folder) + b"/" + os.fsencode(name)
+    relay = relays.start(
+        "forward", "tcp:127.0.0.1:0", b"unix:" + path, "-o", "log_format=json"
+    ).wait_ready()
+    assert is_turned_away(relay.address())
+    relay.wait_log('"session":1')
+    assert relay.stop() == 0
+    for line in relay.log:
+        assert json.loads(line.encode())["level"]  # encode: UTF-8, and nothing else
+
+
+def test_a_log_file_takes_all(relays, echo_server, folder):
+    path = f"{folder}/log"
+    relay = relays.forward("tcp:127.0.0.1:0", echo_server.endpoint, f"log_file={path}")
+    assert ask(relay.address()) == b"hello"
+    assert relay.stop() == 0
+    assert relay.log == []
+    with open(path) as file:
+        assert "session 1" in file.read()
+
+
+def test_a_log_file_is_moved_away(relays, echo_server, folder):
+    """logrotate: rename, SIGUSR1."""
+    path = f"{folder}/log"
+    relay = relays.forward("tcp:127.0.0.1:0", echo_server.endpoint, f"log_file={path}")
+    for turn in range(3):
+        assert ask(relay.address()) == b"hello"
+        os.rename(path, f"{path}.{turn}")
+        relay.signal(signal.SIGUSR1)
+        eventually(lambda: os.path.exists(path), "the new file")
+    assert relay.stop() == 0
+    lines = []
+    for name in sorted(os.listdir(folder)):
+        with open(f"{folder}/{name}") as file:
+            lines += [line for line in file if "session " in line]
+    assert len(lines) == echo_server.served
+
+
+def test_a_log_file_that_cannot_be_had():
+    done = hvrelay(
+        "forward", "tcp:127.0.0.1:0", "tcp:127.0.0.1:1", "-o", "log_file=/no/such/folder/log"
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "cannot open the log file '/no/such/folder/log': no such file or" in done.stderr
+
+
+def test_refusals_do_not_fill_the_log(relays):
+    with listen() as somebody:
+        target = endpoint_of(somebody)
+    relay = relays.forward("tcp:127.0.0.1:0", target)
+    for _ in range(50):
+        assert is_turned_away(relay.address())
+    assert relay.stop() == 0
+    assert sum("nobody listens there" in line for line in relay.log) == 1
+    assert any("a session was refused 49 more times" in line for line in relay.log)

@@ -1,0 +1,154 @@
+"""Stopping: sessions may end, new clients are refused, and patience has an end."""
+
+import signal
+import socket
+import time
+
+import pytest
+
+from deadline import eventually
+from peers import accept, ask, connect, endpoint_of, is_reset, listen, read_exactly, refuses
+
+WORKERS = pytest.mark.parametrize("workers", [1, 4])
+SIGNALS = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+
+
+class Session:
+    """One session in progress, and the relay that has it."""
+
+    def __init__(self, relays, *settings):
+        self.target = listen()
+        self.relay = relays.forward("tcp:127.0.0.1:0", endpoint_of(self.target), *settings)
+        self.client = connect(self.relay.address())
+        self.server = accept(self.target)
+        self.works()
+
+    def works(self):
+        for ours, theirs in ((self.client, self.server), (self.server, self.client)):
+            ours.sendall(b"still here")
+            assert read_exactly(theirs, 10) == b"still here"
+
+    def end(self):
+        self.client.shutdown(socket.SHUT_WR)
+        assert self.server.recv(1) == b""
+        self.server.shutdown(socket.SHUT_WR)
+        assert self.client.recv(1) == b""
+
+    def close(self):
+        for stream in (self.client, self.server, self.target):
+            stream.close()
+
+
+@pytest.fixture
+def begin(relays):
+    begun = []
+
+    def start(*settings):
+        begun.append(Session(relays, *settings))
+        return begun[-1]
+
+    yield start
+    for session in begun:
+        session.close()
+
+
+@SIGNALS
+@WORKERS
+def test_without_sessions_it_stops_at_once(relays, echo_server, number, workers):
+    relay = relays.forward("tcp:127.0.0.1:0", echo_server.endpoint, f"workers={workers}")
+    assert ask(relay.address()) == b"hello"
+    relay.signal(number)
+    assert relay.wait() == 0
+    relay.wait_log(r"info: asked to stop: no more clients are accepted, \d+ sessions may end")
+
+
+@SIGNALS
+@WORKERS
+def test_a_session_in_progress_may_end(begin, number, workers):
+    session = begin(f"workers={workers}")
+    session.relay.signal(number)
+    session.relay.wait_log("no more clients are accepted")
+    session.works()
+    session.end()
+    assert session.relay.wait() == 0
+    session.relay.wait_log("session 1: .*: done after")
+
+
+@WORKERS
+def test_new_clients_are_refused_meanwhile(begin, workers):
+    session = begin(f"workers={workers}")
+    where = session.relay.address()
+    session.relay.signal(signal.SIGTERM)
+    session.relay.wait_log("no more clients are accepted")
+    eventually(lambda: refuses(where), "a refusal")
+    session.works()
+
+
+def test_the_address_is_free_meanwhile(begin, relays, echo_server):
+    """The next one can start while the last sessions of this one end."""
+    session = begin()
+    where = session.relay.address()
+    session.relay.signal(signal.SIGTERM)
+    session.relay.wait_log("no more clients are accepted")
+    eventually(lambda: refuses(where), "a refusal")
+    relays.forward(f"tcp:127.0.0.1:{where[1]}", echo_server.endpoint)
+    assert ask(where) == b"hello"
+    session.works()
+
+
+@WORKERS
+def test_after_drain_timeout_sessions_are_reset(begin, workers):
+    session = begin("drain_timeout=100ms", f"workers={workers}")
+    session.relay.signal(signal.SIGTERM)
+    assert session.relay.wait() == 0
+    assert is_reset(session.client)
+    assert is_reset(session.server)
+    session.relay.wait_log("warning: stopping now: 1 sessions are reset")
+    session.relay.wait_log("session 1: .*: broken after .*, 10 B up, 10 B down: hvrelay stops")
+
+
+@WORKERS
+@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_stops_at_once(begin, workers, second):
+    session = begin("drain_timeout=off", f"workers={workers}")
+    session.relay.signal(signal.SIGTERM)
+    session.relay.wait_log("no more clients are accepted")
+    session.relay.signal(second)
+    assert session.relay.wait() == 0
+    assert is_reset(session.client)
+    session.relay.wait_log("session 1: .*: broken after .*: hvrelay stops")
+
+
+def test_a_client_that_waits_for_its_target_is_let_go(relays):
+    with listen() as nobody:
+        target = endpoint_of(nobody)
+    relay = relays.forward("tcp:127.0.0.1:0", target, "connect_retry=1h", "drain_timeout=off")
+    with connect(relay.address()) as client:
+        eventually(lambda: any("socket" in link for link in relay.descriptors().values()))
+        relay.signal(signal.SIGTERM)
+        relay.wait_log("no more clients are accepted")
+        relay.signal(signal.SIGTERM)
+        assert relay.wait() == 0
+        assert is_reset(client)
+
+
+def test_many_sessions(relays, clients):
+    """A hundred on four workers: one half ends by itself, the other is broken off."""
+    with listen() as target:
+        relay = relays.forward("tcp:127.0.0.1:0", endpoint_of(target), "workers=4")
+        crowd = [clients(relay.address()) for _ in range(100)]
+        for number, client in enumerate(crowd):
+            client.sendall(b"%03d" % number)
+        streams = [accept(target) for _ in crowd]
+        relay.signal(signal.SIGTERM)
+        for stream in streams:
+            if read_exactly(stream, 3) < b"050":
+                stream.shutdown(socket.SHUT_WR)
+        for client in crowd[:50]:
+            client.shutdown(socket.SHUT_WR)
+        relay.wait_log("session .*: done after", count=50)
+        relay.signal(signal.SIGTERM)
+        assert relay.wait() == 0
+        assert all(is_reset(client) for client in crowd[50:])
+        for stream in streams:
+            stream.close()

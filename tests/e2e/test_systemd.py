@@ -1,0 +1,123 @@
+"""As a service of systemd: readiness, status, watchdog, and sockets that are handed over."""
+
+import os
+import socket
+
+import pytest
+
+from deadline import PATIENCE
+from peers import ask, listen
+from program import ENVIRONMENT, hvrelay
+
+
+class Manager:
+    """The socket where a service tells how it stands (sd_notify(3))."""
+
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.settimeout(PATIENCE)
+        self.socket.bind("\0" + path[1:] if path.startswith("@") else path)
+        self.environment = {**ENVIRONMENT, "NOTIFY_SOCKET": path}
+
+    def wait(self, word):
+        """The next message that has this line, as a dictionary."""
+        while word not in (lines := self.socket.recv(4096).decode().split("\n")):
+            pass
+        return dict(line.split("=", 1) for line in lines)
+
+
+@pytest.fixture(params=["{folder}/notify", "@{folder}"])
+def manager(request, folder):
+    opened = Manager(request.param.format(folder=folder))
+    yield opened
+    opened.socket.close()
+
+
+def hand_over(listeners):
+    """A wrapper and options that start a program as systemd starts it for {socket: name}."""
+    numbers = [listener.fileno() for listener, _ in listeners]
+    moves = " ".join(f"{3 + place}<&{number}" for place, number in enumerate(numbers))
+    names = ":".join(name for _, name in listeners)
+    script = (
+        f"export LISTEN_PID=$$ LISTEN_FDS={len(numbers)} LISTEN_FDNAMES={names}; "
+        f'exec "$@" {moves}'
+    )
+    return {"wrapper": ["bash", "-c", script, "bash"], "pass_fds": numbers}
+
+
+def test_it_tells_when_it_is_ready_and_when_it_stops(relays, echo_server, manager):
+    relay = relays.forward("tcp:127.0.0.1:0", echo_server.endpoint, env=manager.environment)
+    assert "sessions" in manager.wait("READY=1")["STATUS"]
+    assert relay.stop() == 0
+    assert manager.wait("STOPPING=1")["STATUS"]
+
+
+def test_it_tells_that_it_reloads(relays, echo_server, manager, folder):
+    path = f"{folder}/hvrelay.conf"
+    with open(path, "w") as file:
+        file.write(f"[forward a]\nlisten = tcp:127.0.0.1:0\nconnect = {echo_server.endpoint}\n")
+    relay = relays.start("run", "-c", path, env=manager.environment).wait_ready()
+    manager.wait("READY=1")
+    relay.signal(1)
+    assert int(manager.wait("RELOADING=1")["MONOTONIC_USEC"]) > 0
+    manager.wait("READY=1")
+    assert ask(relay.address("a")) == b"hello"
+
+
+def test_it_is_alive(relays, echo_server, manager):
+    environment = {**manager.environment, "WATCHDOG_USEC": "300000"}
+    relays.forward("tcp:127.0.0.1:0", echo_server.endpoint, env=environment)
+    for _ in range(3):
+        manager.wait("WATCHDOG=1")
+
+
+def test_a_watchdog_of_another_process(relays, echo_server, manager):
+    environment = {**manager.environment, "WATCHDOG_USEC": "3000", "WATCHDOG_PID": "1"}
+    relay = relays.forward("tcp:127.0.0.1:0", echo_server.endpoint, env=environment)
+    for _ in range(20):
+        assert ask(relay.address()) == b"hello"
+    assert relay.stop() == 0
+    while "STOPPING" not in (lines := manager.socket.recv(4096).decode()):
+        assert "WATCHDOG" not in lines
+
+
+@pytest.mark.parametrize("path", ["/no/such/socket", "nonsense", "", "/" + "x" * 300])
+def test_a_manager_that_is_not_there(relays, echo_server, path):
+    environment = {**ENVIRONMENT, "NOTIFY_SOCKET": path}
+    relay = relays.forward("tcp:127.0.0.1:0", echo_server.endpoint, env=environment)
+    assert ask(relay.address()) == b"hello"
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_sockets_are_handed_over_by_name(relays, servers, folder, workers):
+    web, shell = servers(), servers(serve=lambda stream: stream.sendall(b"shell"))
+    with listen() as a, listen(f"{folder}/b.sock") as b, listen() as c:
+        addresses = [listener.getsockname() for listener in (a, b, c)]
+        relay = relays.run(
+            f"[hvrelay]\nworkers = {workers}\n"
+            f"[forward w]\nlisten = systemd:web\nconnect = {web.endpoint}\n"
+            f"[forward s]\nlisten = systemd:shell\nconnect = {shell.endpoint}\n",
+            **hand_over([(a, "web"), (b, "shell"), (c, "web")]),
+        )
+    for _ in range(5):
+        assert ask(addresses[0]) == b"hello"
+        assert ask(addresses[1], b"") == b"shell"
+        assert ask(addresses[2]) == b"hello"
+    assert relay.output == ["listening w systemd:web", "listening s systemd:shell", "ready"]
+    assert relay.stop() == 0
+    assert os.path.lexists(addresses[1])  # systemd's, not ours to remove
+
+
+def test_a_socket_of_no_such_name():
+    with listen() as listener:
+        options = hand_over([(listener, "web")])
+        done = hvrelay("forward", "systemd:ssh", "tcp:127.0.0.1:1", **options)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "cannot listen on 'systemd:ssh'" in done.stderr
+    assert "FileDescriptorName=ssh" in done.stderr
+
+
+def test_without_a_manager():
+    done = hvrelay("forward", "systemd:web", "tcp:127.0.0.1:1")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "the service manager has handed over no sockets" in done.stderr

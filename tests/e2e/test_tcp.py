@@ -1,0 +1,178 @@
+"""Forwards between TCP endpoints: addresses, names, failures, and what the log tells of them."""
+
+import re
+import threading
+
+import pytest
+
+import namespace
+from peers import (
+    accept,
+    ask,
+    connect,
+    endpoint_of,
+    exchange,
+    is_reset,
+    is_turned_away,
+    listen,
+    payload,
+    read_to_end,
+    reset,
+)
+from program import hvrelay
+
+
+def six(port=0):
+    return ("::1", port)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "localhost"])
+def test_an_address_to_listen_on(relays, echo_server, host):
+    relay = relays.forward(f"tcp:{host}:0", echo_server.endpoint)
+    assert ask(relay.address()) == b"hello"
+
+
+def test_all_addresses_are_both_versions(relays, echo_server):
+    relay = relays.forward("tcp:*:0", echo_server.endpoint)
+    port = relay.address()[1]
+    assert ask(("127.0.0.1", port)) == b"hello"
+    assert ask(six(port)) == b"hello"
+    relay.wait_log(r"session 1: tcp:127\.0\.0\.1:\d+ -> ")  # not ::ffff:127.0.0.1
+    relay.wait_log(r"session 2: tcp:\[::1\]:\d+ -> ")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_an_address_to_connect_to(relays, servers, host):
+    server = servers(where=(host, 0))
+    relay = relays.forward("tcp:127.0.0.1:0", server.endpoint)
+    assert ask(relay.address()) == b"hello"
+
+
+def test_a_name_to_connect_to(relays, echo_server):
+    relay = relays.forward("tcp:127.0.0.1:0", f"tcp:localhost:{echo_server.port}")
+    assert ask(relay.address()) == b"hello"
+
+
+@pytest.mark.parametrize("listening", ["127.0.0.1", "::1"])
+def test_the_addresses_of_a_name_are_tried_in_order(relays, servers, folder, listening):
+    """Whichever of the two refuses, the other is found."""
+    namespace.require()
+    server = servers(where=(listening, 0))
+    relay = relays.forward(
+        "tcp:127.0.0.1:0",
+        f"tcp:twin.test:{server.port}",
+        wrapper=namespace.with_hosts(folder, "::1 twin.test\n127.0.0.1 twin.test\n"),
+    )
+    assert ask(relay.address()) == b"hello"
+
+
+def test_a_name_is_listened_on_at_all_its_addresses(relays, echo_server, folder):
+    namespace.require()
+    relay = relays.forward(
+        "tcp:twin.test:0",
+        echo_server.endpoint,
+        wrapper=namespace.with_hosts(folder, "::1 twin.test\n127.0.0.1 twin.test\n"),
+    )
+    port = int(re.fullmatch(r"tcp:twin\.test:(\d+)", relay.endpoint())[1])
+    assert ask(("127.0.0.1", port)) == b"hello"
+    assert ask(six(port)) == b"hello"
+
+
+def test_a_name_that_nobody_knows(relays, folder):
+    namespace.require()
+    relay = relays.forward(
+        "tcp:127.0.0.1:0",
+        "tcp:nobody.test:1",
+        wrapper=namespace.with_hosts(folder, "127.0.0.1 localhost\n"),
+    )
+    assert is_turned_away(relay.address())
+    relay.wait_log("refused after .*: cannot connect to 'tcp:nobody.test:1': cannot look up 'nobod")
+
+
+def test_a_target_that_refuses(relays):
+    with listen() as somebody:
+        target = endpoint_of(somebody)
+    relay = relays.forward("tcp:127.0.0.1:0", target)
+    assert is_turned_away(relay.address())
+    relay.wait_log(
+        f"warning: forward 'forward' session 1: .* -> {target}: refused after .*: cannot connect "
+        rf"to '{target}': connection refused \(nobody listens there\)$"
+    )
+
+
+@pytest.mark.parametrize("side", ["client", "target"])
+def test_a_reset_is_passed_on(relays, side):
+    with listen() as target:
+        relay = relays.forward("tcp:127.0.0.1:0", endpoint_of(target))
+        with connect(relay.address()) as client, accept(target) as server:
+            client.sendall(b"up")
+            assert server.recv(2) == b"up"
+            reset(client if side == "client" else server)
+            assert is_reset(server if side == "client" else client)
+    relay.wait_log(f"session 1: .*: broken after .*, 2 B up, 0 B down: {side}: connection reset")
+
+
+def test_one_line_tells_of_a_session(relays, servers):
+    def serve(stream):
+        assert read_to_end(stream) == b"12345"
+        stream.sendall(payload(777))
+
+    server = servers(serve=serve)
+    relay = relays.forward("tcp:127.0.0.1:0", server.endpoint)
+    with connect(relay.address()) as client:
+        port = client.getsockname()[1]
+        assert len(exchange(client, b"12345")) == 777
+    relay.wait_log(
+        rf"^\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{{3}}Z info: forward 'forward' session 1: "
+        rf"tcp:127\.0\.0\.1:{port} -> {server.endpoint}: done after \d+\.\d{{3}} s, 5 B up, "
+        r"777 B down$"
+    )
+
+
+@pytest.mark.parametrize("workers", [1, 2, 5])
+def test_many_clients_and_workers(relays, echo_server, workers):
+    relay = relays.forward("tcp:127.0.0.1:0", echo_server.endpoint, f"workers={workers}")
+    wrong = []
+
+    def client(number):
+        for turn in range(5):
+            data = payload(10000 + number, seed=number * 5 + turn)
+            if ask(relay.address(), data) != data:
+                wrong.append(number)
+
+    threads = [threading.Thread(target=client, args=(number,)) for number in range(30)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    assert echo_server.served == 150
+    assert relay.stop() == 0
+    assert sum("B down" in line for line in relay.log) == 150
+
+
+def test_a_port_in_use_is_named(relays, echo_server):
+    first = relays.forward("tcp:127.0.0.1:0", echo_server.endpoint)
+    done = hvrelay("forward", first.endpoint(), echo_server.endpoint)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert (
+        f"error: forward 'forward': cannot listen on '{first.endpoint()}': cannot bind: address"
+        " already in use (another process listens there)\n"
+    ) in done.stderr
+    assert ask(first.address()) == b"hello"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_all_addresses_are_all_or_none(host):
+    """Somebody has the port on one of them."""
+    with listen((host, 0)) as somebody:
+        done = hvrelay("forward", f"tcp:*:{somebody.getsockname()[1]}", "tcp:127.0.0.1:1")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "address already in use" in done.stderr
+
+
+def test_an_address_of_another_machine():
+    done = hvrelay("forward", "tcp:192.0.2.1:0", "tcp:127.0.0.1:1")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "cannot listen on 'tcp:192.0.2.1:0'" in done.stderr
+    assert "no interface of this machine has that address" in done.stderr
