@@ -229,7 +229,8 @@ def test_iperf3(relays, tmp_path, pump, direction):
         host, port = relay.address()
         words = [iperf3, "-c", host, "-p", str(port), "-n", "40M", "--json", *direction]
         report = eventually(lambda: report_of(words), "a whole run")
-        assert report["end"]["sum_sent"]["bytes"] >= 40 << 20
+        if "--bidir" not in direction:  # there the faster direction ends the other
+            assert report["end"]["sum_sent"]["bytes"] >= 40 << 20
         assert report["end"]["sum_received"]["bytes"] > 0
     finally:
         daemon.stop()
