@@ -33,6 +33,9 @@ void case_client_resets(struct suite *suite);
 void case_target_resets(struct suite *suite);
 void case_client_resets_amid(struct suite *suite);
 void case_target_resets_amid(struct suite *suite);
+void case_client_resets_half_closed(struct suite *suite);
+void case_target_resets_half_closed(struct suite *suite);
+void case_random_resets(struct suite *suite);
 
 /* dial.c */
 void case_refused(struct suite *suite);

@@ -7,12 +7,16 @@
 
 #define ENDPOINT_MAX 160
 
+/* When peer_abort breaks a connection so that the other end learns of it without writing. */
+enum family_reset {
+    RESETS_NEVER,
+    RESETS_UNREAD, /* when the peer has left something unread */
+    RESETS_ALWAYS
+};
+
 struct family {
     const char *name;
-
-    /* A peer of this family can break a connection so that the other end learns of it without
-     * writing (peer_abort). */
-    bool can_reset;
+    enum family_reset resets;
 
     /* The relay can break a connection of this family so that the peer sees a reset, not an end. */
     bool sees_reset;

@@ -3,6 +3,7 @@
 #include "check.h"
 #include "clock.h"
 #include "pattern.h"
+#include "random.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -17,15 +18,6 @@ struct flow flow_make(const char *name, struct peer *from, struct peer *to, uint
     flow.write_max = FLOW_WRITE_MAX;
     flow.stream = streams++ % (PATTERN_STREAMS - 1) + 1;
     return flow;
-}
-
-/* Marsaglia's xorshift: never 0 after a start that is not 0. */
-static uint64_t next_random(uint64_t *state)
-{
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    return *state;
 }
 
 static void check_arrived(const struct flow *flow, const unsigned char *got, size_t len)
@@ -68,7 +60,7 @@ static bool send_some(struct flow *flow)
 {
     uint64_t len = flow->write_max;
     if (flow->write_random != 0)
-        len = next_random(&flow->write_random) % flow->write_max + 1;
+        len = random_next(&flow->write_random) % flow->write_max + 1;
     if (len > flow->size - flow->sent)
         len = flow->size - flow->sent;
 

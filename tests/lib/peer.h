@@ -18,8 +18,8 @@ struct listener;
 enum { PEER_LATER = 0, PEER_EOF = -1, PEER_RESET = -2 };
 
 /* Connects to a relay's listening endpoint (numeric addresses; `any` means this machine). NULL: no
- * connection within `timeout_ms`; peer_error tells why, and peer_timed_out whether it was for want of
- * an answer. */
+ * connection within `timeout_ms`; peer_error tells why, and peer_timed_out whether it was for want
+ * of an answer. */
 struct peer *peer_connect(const char *endpoint, uint64_t timeout_ms);
 const char *peer_error(void);
 bool peer_timed_out(void);
