@@ -7,7 +7,7 @@
  * relay. A relay that goes on reading takes all of TOO_MUCH. */
 #define TOO_MUCH     (256 * MIB)
 #define ACCEPT_MAX   (16 * MIB)
-#define RESIDENT_MAX (16 * MIB)
+#define RESIDENT_MAX (16 * RESIDENT_FACTOR * MIB)
 
 static void push_against_rest(struct suite *suite, const char *name, struct peer *from,
                               struct peer *to)

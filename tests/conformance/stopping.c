@@ -90,7 +90,7 @@ void case_second_signal(struct suite *suite)
 
 /* Pools may have filled up, and an allocator keeps some of what many sessions once needed. */
 #define POOLED_MAX   64
-#define RESIDENT_MAX (32 * MIB)
+#define RESIDENT_MAX (32 * RESIDENT_FACTOR * MIB)
 
 /* Goal: after all the cases the relay holds what it held before, and it stops with exit code 0. */
 void case_nothing_left(struct suite *suite)

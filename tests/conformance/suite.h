@@ -18,6 +18,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* How much more memory than the relay itself uses is allowed for (CMakeLists.txt). */
+#ifndef RESIDENT_FACTOR
+#define RESIDENT_FACTOR 1
+#endif
+
 /* The forwards of the suite's relay. All but REFUSED and SILENT lead to suite->target. */
 enum forward {
     PLAIN,     /* defaults */

@@ -65,10 +65,14 @@ int process_listen(uv_loop_t *loop, const struct process_requests *requests)
     return status;
 }
 
+/* libuv gives each signal its default action back, which would end the program in the middle of its
+ * end, when somebody asks once more. */
 void process_ignore(void)
 {
-    for (int i = 0; i < SIGNALS; i++)
+    for (int i = 0; i < SIGNALS; i++) {
         uv_close((uv_handle_t *)&signals[i], NULL);
+        signal(numbers[i], SIG_IGN);
+    }
 }
 
 static void notify(const char *text)
