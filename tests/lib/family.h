@@ -21,6 +21,9 @@ struct family {
     /* The relay can break a connection of this family so that the peer sees a reset, not an end. */
     bool sees_reset;
 
+    /* The peer sees it as well when writes of its own are stuck at that moment. */
+    bool sees_reset_amid;
+
     /* One direction can end while the other goes on. */
     bool half_closes;
 
