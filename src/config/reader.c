@@ -273,7 +273,7 @@ static char *read_line(char *out, int size, void *user)
     if (reader->line == 1 && strncmp(text, "\xEF\xBB\xBF", 3) == 0)
         text += 3; /* a byte order mark, as Windows editors write it */
     text += strspn(text, " \t");
-    length -= text - line;
+    length -= (long)(text - line);
     if (!is_for_inih(reader, text, length, has_nul) ||
         text_copy(out, (size_t)size, text, strlen(text)) != 0)
         out[0] = '\0';

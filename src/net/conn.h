@@ -34,10 +34,17 @@ void conn_watch_loss(struct conn *conn, void (*ready)(struct conn *conn));
  * (where the system can tell that from a half-close). */
 bool conn_lost(struct conn *conn);
 
+/* A read has failed with ENOTCONN: true where that is just how the peer's end is told. */
+bool conn_has_ended(struct conn *conn);
+
 /* The stream as libuv streams, for the portable pump: made at the first call. They are the same
  * one, but for stdio. The conn stays their owner. Returns 0, or -1 where libuv can't drive this
  * descriptor. */
 int conn_streams(struct conn *conn, uv_stream_t **reader, uv_stream_t **writer, struct err *err);
+
+/* False where one direction cannot end while the other goes on: a named pipe tells of its end by
+ * being closed. */
+bool conn_half_closes(const struct conn *conn);
 
 /* Ends the write half of a conn whose writer is a stream of its own. Of all others, uv_shutdown
  * does it. */

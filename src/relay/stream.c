@@ -78,6 +78,20 @@ static struct way *opposite(struct way *way)
     return &way->relay->ways[way == &way->relay->ways[CLIENT] ? TARGET : CLIENT];
 }
 
+/* A client that can't be told of an end but by closing is done with its target's answer. The other
+ * way round the answer is waited for: libuv closes a pipe that was shut once it has been quiet. */
+static bool ends_all(const struct way *way)
+{
+    const struct stream_relay *relay = way->relay;
+
+    return way == &relay->ways[TARGET] && !conn_half_closes(relay->relay.side[CLIENT]);
+}
+
+static struct conn *source(struct way *way)
+{
+    return way->relay->relay.side[way == &way->relay->ways[TARGET]];
+}
+
 /* EOF has been passed on. */
 static void end_way(struct way *way)
 {
@@ -85,7 +99,7 @@ static void end_way(struct way *way)
     struct relay_end end = {.broken = false};
 
     way->ended = true;
-    if (opposite(way)->ended)
+    if (opposite(way)->ended || ends_all(way))
         finish(relay, CONN_CLOSE, &end);
     else
         relay->relay.owner->half_closed(relay->relay.arg);
@@ -133,7 +147,7 @@ static void on_grace_over(struct timer *timer)
     struct way *way = list_entry(timer, struct way, grace);
     struct way *back = opposite(way);
 
-    if (back->chunks > 0 && conn_lost(way->relay->relay.side[way == &way->relay->ways[TARGET]]))
+    if (back->chunks > 0 && conn_lost(source(way)))
         fail(back, false, UV_EPIPE);
     else
         pass_eof(way);
@@ -260,7 +274,7 @@ static void on_read(uv_stream_t *reader, ssize_t count, const uv_buf_t *buffer)
         return;
     }
     free(chunk);
-    if (count == UV_EOF)
+    if (count == UV_EOF || (count == UV_ENOTCONN && conn_has_ended(source(way))))
         on_eof(way);
     else if (count < 0)
         fail(way, true, (int)count);

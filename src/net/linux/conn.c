@@ -133,6 +133,13 @@ bool conn_lost(struct conn *conn)
            recv(conn_fd(conn), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
+/* vsock gives ENOTCONN instead of EOF to one who reads just as the peer's close is being handled. A
+ * reset of the transport gives it too, with an error beside it. */
+bool conn_has_ended(struct conn *conn)
+{
+    return conn->family == FAMILY_VSOCK && conn_take_error(conn) == 0;
+}
+
 void conn_drained(struct conn *conn)
 {
     if (conn->pollable)
@@ -199,7 +206,7 @@ int conn_take_error(struct conn *conn)
 
     if (!conn->socket)
         return -EPIPE; /* only the write end of a pipe whose reader has gone gets here */
-    if (getsockopt(conn->rfd, SOL_SOCKET, SO_ERROR, &error, &length) != 0)
+    if (getsockopt(conn_fd(conn), SOL_SOCKET, SO_ERROR, &error, &length) != 0)
         return -errno;
     return -error;
 }
@@ -248,6 +255,12 @@ int conn_streams(struct conn *conn, uv_stream_t **reader, uv_stream_t **writer, 
     conn->wfd = -1;
     *writer = *reader;
     return 0;
+}
+
+bool conn_half_closes(const struct conn *conn)
+{
+    (void)conn;
+    return true;
 }
 
 void conn_close_writer(struct conn *conn)

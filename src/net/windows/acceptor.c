@@ -61,8 +61,10 @@ static int start_pipe(struct accept_op *accept, struct listener *listener)
     if (ConnectNamedPipe(accept->handle, &accept->op.overlapped))
         return 0;
     error = GetLastError();
-    if (error == ERROR_PIPE_CONNECTED)
+    if (error == ERROR_PIPE_CONNECTED) {
+        accept->op.overlapped.Internal = 0; /* Windows has left it at "pending" */
         SetEvent(accept->op.overlapped.hEvent);
+    }
     return error == ERROR_PIPE_CONNECTED || error == ERROR_IO_PENDING ? 0 : sock_error(error);
 }
 

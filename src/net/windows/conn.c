@@ -206,6 +206,11 @@ int conn_streams(struct conn *conn, uv_stream_t **reader, uv_stream_t **writer, 
     return 0;
 }
 
+bool conn_half_closes(const struct conn *conn)
+{
+    return conn->family != FAMILY_NPIPE;
+}
+
 void conn_close_writer(struct conn *conn)
 {
     close_stream(conn->streams, 1);
@@ -239,4 +244,10 @@ void incoming_refuse(const struct incoming *incoming)
         setsockopt((SOCKET)incoming->handle, SOL_SOCKET, SO_LINGER, (const char *)&linger,
                    sizeof linger);
     handle_close(incoming->family, incoming->handle);
+}
+
+bool conn_has_ended(struct conn *conn)
+{
+    (void)conn;
+    return false;
 }

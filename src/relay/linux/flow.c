@@ -212,14 +212,14 @@ static ssize_t move_once(struct flow *flow, struct pumps *pumps, size_t most, in
     return copy_once(flow, pumps, most, write_error);
 }
 
-/* All is delivered: passes the EOF on. ENOTCONN is what a peer leaves that has already closed both
- * halves: it only matters where the other direction had not ended. */
+/* All is delivered: passes the EOF on. A vsock or unix peer that has closed both halves leaves
+ * ENOTCONN, and no harm is done; after a reset of the transport there is an error beside it. */
 static enum flow_state end(struct flow *flow, struct flow_fault *fault)
 {
     int error = conn_shutdown(flow->to);
 
-    if (error == -ENOTCONN && flow->to->hangup && flow->to->family != FAMILY_TCP)
-        error = 0;
+    if (error == -ENOTCONN && flow->to->family != FAMILY_TCP)
+        error = conn_take_error(flow->to);
     if (error != 0) {
         *fault = (struct flow_fault){flow->to, error};
         return FLOW_BROKEN;
@@ -264,6 +264,8 @@ static enum flow_state move(struct flow *flow, struct pumps *pumps, struct flow_
             return FLOW_LATER;
         }
         count = error == 0 ? move_once(flow, pumps, most, &error) : 0;
+        if (count == -ENOTCONN && conn_has_ended(flow->from))
+            count = 0;
         if (count > 0 && flow->limit)
             limit_pay(flow->limit, (uint64_t)count);
         if (error != 0) {
