@@ -69,22 +69,40 @@ static bool is_forward_name(const char *name)
 }
 
 /* A forward starts as a copy of the defaults. Returns NULL where memory is short. */
+/* Doubles the room for forwards when it is full: at each power of two. Returns -1: no memory. */
+static int make_room(struct reader *reader)
+{
+    struct config *config = reader->config;
+    size_t count = config->count;
+    size_t room = count == 0 ? 1 : count * 2;
+    struct forward_config *forwards;
+    struct note *notes;
+
+    if ((count & (count - 1)) != 0 && count != 0)
+        return 0;
+    forwards = realloc(config->forwards, room * sizeof *forwards);
+    if (!forwards)
+        return -1;
+    config->forwards = forwards;
+    notes = realloc(reader->notes, room * sizeof *notes);
+    if (!notes)
+        return -1;
+    reader->notes = notes;
+    return 0;
+}
+
 struct forward_config *reader_add_forward(struct reader *reader, const char *name)
 {
     struct config *config = reader->config;
-    size_t count = config->count + 1;
-    struct forward_config *forwards = realloc(config->forwards, count * sizeof *forwards);
-    struct note *notes = forwards ? realloc(reader->notes, count * sizeof *notes) : NULL;
+    struct forward_config *forward;
 
-    if (forwards)
-        config->forwards = forwards;
-    if (!notes)
+    if (make_room(reader) != 0)
         return NULL;
-    reader->notes = notes;
-    notes[config->count] = (struct note){.line = reader->line};
-    forwards[config->count] = reader->defaults;
-    (void)text_copy(forwards[config->count].name, FORWARD_NAME, name, strlen(name));
-    return &forwards[config->count++];
+    reader->notes[config->count] = (struct note){.line = reader->line};
+    forward = &config->forwards[config->count++];
+    *forward = reader->defaults;
+    (void)text_copy(forward->name, FORWARD_NAME, name, strlen(name));
+    return forward;
 }
 
 static void begin_forward(struct reader *reader, const char *name)

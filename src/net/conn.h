@@ -37,6 +37,10 @@ bool conn_lost(struct conn *conn);
 /* A read has failed with ENOTCONN: true where that is just how the peer's end is told. */
 bool conn_has_ended(struct conn *conn);
 
+/* The error that the system still holds for the stream, a libuv error number, or 0; asking clears it.
+ * (libuv takes a hang-up after a short read for an EOF without asking: uv__stream_io.) */
+int conn_pending_error(struct conn *conn);
+
 /* The stream as libuv streams, for the portable pump: made at the first call. They are the same
  * one, but for stdio. The conn stays their owner. Returns 0, or -1 where libuv can't drive this
  * descriptor. */

@@ -223,6 +223,6 @@ void dial_cancel(struct dial *dial)
         resolve_cancel(dial->resolve);
     if (dial->connecting)
         connector_cancel(&dial->connector);
-    conn_close(dial->conn, CONN_CLOSE);
+    conn_close(dial->conn, CONN_RESET); /* the target may have seen it connect already */
     free(dial);
 }

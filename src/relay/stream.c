@@ -158,6 +158,12 @@ static void on_grace_over(struct timer *timer)
  * way, give them the time to say so before the EOF is believed. */
 static void on_eof(struct way *way)
 {
+    int status = conn_pending_error(source(way));
+
+    if (status != 0) {
+        fail(way, true, status);
+        return;
+    }
     way->eof = true;
     way->reading = false;
     uv_read_stop(way->reader);

@@ -140,6 +140,13 @@ bool conn_has_ended(struct conn *conn)
     return conn->family == FAMILY_VSOCK && conn_take_error(conn) == 0;
 }
 
+int conn_pending_error(struct conn *conn)
+{
+    int error = conn->socket ? conn_take_error(conn) : 0;
+
+    return error == 0 ? 0 : uv_translate_sys_error(-error);
+}
+
 void conn_drained(struct conn *conn)
 {
     if (conn->pollable)

@@ -117,6 +117,6 @@ int connector_cancel(struct connector *connector)
 {
     task_cancel(&connector->finish);
     timer_clear(&connector->loop->timers, &connector->again);
-    conn_close(connector->conn, CONN_CLOSE);
+    conn_close(connector->conn, CONN_RESET); /* the peer may have accepted it meanwhile */
     return connector->status;
 }

@@ -251,3 +251,9 @@ bool conn_has_ended(struct conn *conn)
     (void)conn;
     return false;
 }
+
+int conn_pending_error(struct conn *conn)
+{
+    (void)conn;
+    return 0;
+}
