@@ -21,8 +21,8 @@ void case_half_close_timeout(struct suite *suite)
         fail_msg("ended after %d ms, half_close_timeout is %d ms", (int)lasted, HALF_TIME_MS);
     if (suite->front->sees_reset && end == PEER_EOF)
         fail_msg("a session that was cut off ended cleanly for the client");
-    expect_gone("target", session.target);
     expect_log(suite, words);
+    expect_gone("target", session.target);
     session_close(&session);
 }
 
@@ -64,7 +64,7 @@ void case_idle_timeout(struct suite *suite)
         fail_msg("ended after %d ms, idle_timeout is %d ms", (int)lasted, IDLE_TIME_MS);
     if (suite->front->sees_reset && end == PEER_EOF)
         fail_msg("a session that was cut off ended cleanly for the client");
-    expect_gone("target", session.target);
     expect_log(suite, words);
+    expect_gone("target", session.target);
     session_close(&session);
 }

@@ -1,4 +1,4 @@
-"""The program under test: run to its end, or running as a child with its ready lines and its log."""
+"""The program under test: run to its end, or as a child with its ready lines and its log."""
 
 import os
 import re
@@ -120,7 +120,10 @@ class Relay:
 
     def wait(self):
         """The exit code, once the program has ended and all it said is here."""
-        code = self.process.wait(PATIENCE)
+        try:
+            code = self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"it does not end; the log is {self.log}") from None
         for reader in self._readers:
             reader.join(PATIENCE)
         return code

@@ -150,7 +150,7 @@ def test_an_output_that_nobody_reads_any_more(relays, servers):
     """`hvrelay connect ... | head`"""
     server = servers(serve=lambda stream: stream.sendall(payload(10 << 20)))
     read_end, write_end = os.pipe()
-    relay = relays.start("connect", server.endpoint, stdout=write_end)
+    relay = relays.start("connect", server.endpoint, "-o", "log_level=info", stdout=write_end)
     os.close(write_end)
     assert len(os.read(read_end, 1)) == 1
     os.close(read_end)
@@ -171,6 +171,17 @@ def test_its_log_can_be_turned_on(echo_server):
     assert (done.returncode, done.stdout) == (0, "hello")
     assert "forward 'connect' session 1: stdio -> " in done.stderr
     assert "5 B up, 5 B down" in done.stderr
+
+
+def test_a_hangup_ends_it(relays):
+    """Its terminal is gone, or its ssh has done with it: nothing to wait for, nothing to tell."""
+    with listen() as target:
+        relay = relays.start("connect", endpoint_of(target), stdin=subprocess.PIPE)
+        with accept(target):
+            relay.signal(signal.SIGHUP)
+            assert relay.wait() == 1
+        relay.process.stdin.close()
+    assert not any("reload" in line for line in relay.log)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

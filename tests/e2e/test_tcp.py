@@ -151,6 +151,15 @@ def test_many_clients_and_workers(relays, echo_server, workers):
     assert sum("B down" in line for line in relay.log) == 150
 
 
+@pytest.mark.parametrize("size", ["1KiB", "64KiB", "4MiB"])
+def test_buffers_of_any_size(relays, echo_server, size):
+    relay = relays.forward(
+        "tcp:127.0.0.1:0", echo_server.endpoint, f"send_buffer={size}", f"receive_buffer={size}"
+    )
+    data = payload(3 << 20)
+    assert ask(relay.address(), data) == data
+
+
 def test_a_port_in_use_is_named(relays, echo_server):
     first = relays.forward("tcp:127.0.0.1:0", echo_server.endpoint)
     done = hvrelay("forward", first.endpoint(), echo_server.endpoint)

@@ -79,6 +79,19 @@ def test_an_owner_that_does_not_exist(path, text, message):
     assert not os.path.lexists(path)
 
 
+@as_root
+def test_an_owner_that_only_root_can_give_it_to(folder, path):
+    os.chmod(folder, 0o777)
+    done = hvrelay(
+        *("forward", f"unix:{path}", "tcp:127.0.0.1:1", "-o", "socket_owner=root"),
+        user=pwd.getpwnam("nobody").pw_uid,
+        extra_groups=[],
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "cannot give it to 'root': operation not permitted" in done.stderr
+    assert not os.path.lexists(path)
+
+
 def test_the_log_tells_which_process_came(relays, echo_server, path):
     relay = relays.forward(f"unix:{path}", echo_server.endpoint)
     assert ask(path) == b"hello"

@@ -24,6 +24,9 @@ struct family {
     /* The peer sees it as well when writes of its own are stuck at that moment. */
     bool sees_reset_amid;
 
+    /* The relay can see a reset that follows a half-close while it has nothing to write. */
+    bool shows_late_reset;
+
     /* One direction can end while the other goes on. */
     bool half_closes;
 
@@ -44,7 +47,7 @@ const struct family *family_named(const char *name);
  * that fits a socket address beside it is 20 bytes. */
 const char *scratch_folder(void);
 
-/* Removes the folder, which must be empty by now. */
+/* Removes the folder and what is left in it. */
 void scratch_remove(void);
 
 #endif

@@ -25,11 +25,28 @@ const char *scratch_folder(void)
     return folder;
 }
 
+/* A relay that was killed leaves its socket files. */
+static void remove_files(void)
+{
+    uv_fs_t list, removed;
+    uv_dirent_t entry;
+    char path[200];
+
+    if (uv_fs_scandir(NULL, &list, folder, 0, NULL) >= 0)
+        while (uv_fs_scandir_next(&list, &entry) == 0) {
+            snprintf(path, sizeof path, "%s/%.100s", folder, entry.name);
+            uv_fs_unlink(NULL, &removed, path, NULL);
+            uv_fs_req_cleanup(&removed);
+        }
+    uv_fs_req_cleanup(&list);
+}
+
 void scratch_remove(void)
 {
     uv_fs_t removed;
     if (folder[0] == '\0')
         return;
+    remove_files();
     uv_fs_rmdir(NULL, &removed, folder, NULL);
     uv_fs_req_cleanup(&removed);
     folder[0] = '\0';

@@ -68,6 +68,30 @@ static void users_and_groups(void **state)
     reading_free(&reading);
 }
 
+static void options_of_hyperv_sockets(void **state)
+{
+    static const char *const keys[] = {"connected_suspend", "container_passthru", "high_vtl"};
+    char text[256], words[128];
+
+    (void)state;
+    for (size_t i = 0; i < LENGTH(keys); i++) {
+        const char *const format = "[forward a]\nlisten = unix:@a\nconnect = unix:@b\n%s = %s\n";
+
+        snprintf(text, sizeof text, format, keys[i], "no");
+        read_text(&reading, text);
+        assert_read(&reading);
+        reading_free(&reading);
+        snprintf(text, sizeof text, format, keys[i], "yes");
+        read_text(&reading, text);
+        snprintf(words, sizeof words, "T:4: %s: Linux has no such option", keys[i]);
+        assert_complaints(&reading, (const char *const[]){words, NULL});
+        snprintf(text, sizeof text, format, keys[i], "1");
+        read_text(&reading, text);
+        snprintf(words, sizeof words, "T:4: %s: '1' is not 'yes' or 'no'", keys[i]);
+        assert_complaints(&reading, (const char *const[]){words, NULL});
+    }
+}
+
 static void every_family_of_linux(void **state)
 {
     (void)state;
@@ -142,6 +166,7 @@ int main(void)
         cmocka_unit_test(every_pump),
         cmocka_unit_test(the_control_socket),
         cmocka_unit_test(users_and_groups),
+        cmocka_unit_test(options_of_hyperv_sockets),
         cmocka_unit_test(every_family_of_linux),
         cmocka_unit_test(what_only_others_have),
         cmocka_unit_test(beside_other_mistakes),

@@ -64,11 +64,11 @@ static void fresh_hyperv_guid(char endpoint[ENDPOINT_MAX])
 }
 
 const struct family families[] = {
-    {"tcp", RESETS_ALWAYS, true, true, always_there, fresh_tcp},
-    {"unix", RESETS_UNREAD, false, true, always_there, fresh_unix},
-    {"abstract", RESETS_UNREAD, false, true, always_there, fresh_abstract},
-    {"vsock", RESETS_NEVER, false, true, vsock_missing, fresh_vsock},
-    {"hyperv", RESETS_NEVER, false, true, vsock_missing, fresh_hyperv},
-    {"hyperv-guid", RESETS_NEVER, false, true, vsock_missing, fresh_hyperv_guid},
-    {NULL, RESETS_NEVER, false, false, NULL, NULL},
+    {"tcp", RESETS_ALWAYS, true, true, true, true, always_there, fresh_tcp},
+    {"unix", RESETS_UNREAD, false, false, true, true, always_there, fresh_unix},
+    {"abstract", RESETS_UNREAD, false, false, true, true, always_there, fresh_abstract},
+    {"vsock", RESETS_NEVER, false, false, true, true, vsock_missing, fresh_vsock},
+    {"hyperv", RESETS_NEVER, false, false, true, true, vsock_missing, fresh_hyperv},
+    {"hyperv-guid", RESETS_NEVER, false, false, true, true, vsock_missing, fresh_hyperv_guid},
+    {NULL, RESETS_NEVER, false, false, false, false, NULL, NULL},
 };

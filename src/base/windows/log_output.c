@@ -1,0 +1,17 @@
+#include "base/log_output.h"
+
+#include "base/windows/eventlog.h"
+
+bool log_system_open(void)
+{
+    return eventlog_is_open();
+}
+
+/* An event of the Event Log is one text: the fields are for log_format = json. */
+int log_system_write(enum log_level level, const char *message, const struct log_field *fields,
+                     size_t count)
+{
+    (void)fields;
+    (void)count;
+    return eventlog_write(level, message);
+}
