@@ -177,8 +177,15 @@ static int reload_and_tell(struct app *app, config_complain *complain, void *arg
     return status;
 }
 
+/* SIGHUP is also what a terminal, or ssh with its ProxyCommand, sends at the end. */
 static void on_reload_request(void *arg)
 {
+    struct app *app = arg;
+
+    if (app->quiet) {
+        on_stop_request(app);
+        return;
+    }
     (void)reload_and_tell(arg, log_complaint, NULL);
 }
 

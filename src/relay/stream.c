@@ -141,6 +141,15 @@ static void pass_eof(struct way *way)
         fail(way, false, status);
 }
 
+/* A side whose EOF has been read is reset after all. */
+static void on_loss(struct conn *conn)
+{
+    int status = conn_pending_error(conn);
+
+    if (status != 0)
+        fail(conn->owner, true, status);
+}
+
 /* Writes that wait for a side that is gone may wait for ever. */
 static void on_grace_over(struct timer *timer)
 {
@@ -158,7 +167,8 @@ static void on_grace_over(struct timer *timer)
  * way, give them the time to say so before the EOF is believed. */
 static void on_eof(struct way *way)
 {
-    int status = conn_pending_error(source(way));
+    struct conn *conn = source(way);
+    int status = conn_pending_error(conn);
 
     if (status != 0) {
         fail(way, true, status);
@@ -167,6 +177,8 @@ static void on_eof(struct way *way)
     way->eof = true;
     way->reading = false;
     uv_read_stop(way->reader);
+    conn->owner = way;
+    conn_watch_loss(conn, on_loss);
     if (opposite(way)->chunks > 0)
         timer_set(&way->relay->loop->timers, &way->grace, EOF_GRACE);
     else

@@ -99,11 +99,6 @@ static void unwatch(struct conn *conn)
         loop_unwatch(conn->loop, conn->wfd, &conn->watch);
 }
 
-void conn_watch_loss(struct conn *conn, void (*ready)(struct conn *conn))
-{
-    conn->ready = ready;
-}
-
 /* The descriptor, whoever drives it now. */
 static int conn_fd(const struct conn *conn)
 {
@@ -112,6 +107,15 @@ static int conn_fd(const struct conn *conn)
     if (conn->streams)
         uv_fileno((const uv_handle_t *)&conn->streams->handles[0].pipe, &fd);
     return fd;
+}
+
+/* libuv waits for nothing on a stream whose EOF it has read; errors and hang-ups are told to anyone
+ * who has registered it. */
+void conn_watch_loss(struct conn *conn, void (*ready)(struct conn *conn))
+{
+    conn->ready = ready;
+    if (conn->streams)
+        (void)loop_watch(conn->loop, conn_fd(conn), EPOLLET, &conn->watch);
 }
 
 /* On vsock a full close looks like a half-close to all but a write, even one of nothing. */

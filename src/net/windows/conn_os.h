@@ -8,6 +8,7 @@ struct conn_streams;
 struct conn {
     struct conn_streams *streams; /* NULL where not open; they outlive the conn until closed */
     uint8_t family;
+    void *owner; /* who watches for its loss */
 };
 
 /* A socket or a pipe, overlapped and not yet associated with a completion port; of stdio nothing.
