@@ -177,15 +177,8 @@ static int reload_and_tell(struct app *app, config_complain *complain, void *arg
     return status;
 }
 
-/* SIGHUP is also what a terminal, or ssh with its ProxyCommand, sends at the end. */
 static void on_reload_request(void *arg)
 {
-    struct app *app = arg;
-
-    if (app->quiet) {
-        on_stop_request(app);
-        return;
-    }
     (void)reload_and_tell(arg, log_complaint, NULL);
 }
 
@@ -239,7 +232,9 @@ static void on_alive(void *arg)
 
 static int init_loop(struct app *app, struct err *err)
 {
-    struct process_requests requests = {on_stop_request, on_reload_request, on_reopen_request, app};
+    /* A hang-up of a program that speaks on its terminal or to ssh is its end, as usual. */
+    struct process_requests requests = {on_stop_request, app->quiet ? NULL : on_reload_request,
+                                        on_reopen_request, app};
     int status;
 
     if (loop_init(&app->loop, err) != 0)

@@ -26,9 +26,9 @@ void incoming_refuse(const struct incoming *incoming);
 int conn_open_single(struct conn *conn, struct loop *loop, const struct endpoint *endpoint,
                      struct err *err);
 
-/* Calls `ready` from the loop whenever conn_lost may have changed: until the conn is closed or given
- * to a pump, or, after conn_streams, until it is closed. `owner` of the conn is the caller's to set.
- * Systems that cannot see it never call. */
+/* Calls `ready` from the loop whenever conn_lost may have changed: until the conn is closed or
+ * given to a pump, or, after conn_streams, until it is closed. `owner` of the conn is the caller's
+ * to set. Systems that cannot see it never call. */
 void conn_watch_loss(struct conn *conn, void (*ready)(struct conn *conn));
 
 /* True where the peer has reset the stream, or has closed it for good and left nothing to deliver
@@ -38,8 +38,8 @@ bool conn_lost(struct conn *conn);
 /* A read has failed with ENOTCONN: true where that is just how the peer's end is told. */
 bool conn_has_ended(struct conn *conn);
 
-/* The error that the system still holds for the stream, a libuv error number, or 0; asking clears it.
- * (libuv takes a hang-up after a short read for an EOF without asking: uv__stream_io.) */
+/* The error that the system still holds for the stream, a libuv error number, or 0; asking clears
+ * it. (libuv takes a hang-up after a short read for an EOF without asking: uv__stream_io.) */
 int conn_pending_error(struct conn *conn);
 
 /* The stream as libuv streams, for the portable pump: made at the first call. They are the same

@@ -60,8 +60,10 @@ int process_listen(uv_loop_t *loop, const struct process_requests *requests)
     wanted = *requests;
     for (int i = 0; i < SIGNALS; i++)
         uv_signal_init(loop, &signals[i]);
-    for (int i = 0; i < SIGNALS && status == 0; i++)
-        status = uv_signal_start(&signals[i], on_signal, numbers[i]);
+    for (int i = 0; i < SIGNALS && status == 0; i++) {
+        if (numbers[i] != SIGHUP || wanted.reload)
+            status = uv_signal_start(&signals[i], on_signal, numbers[i]);
+    }
     return status;
 }
 

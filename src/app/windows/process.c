@@ -63,7 +63,7 @@ static void on_wake(uv_async_t *async)
     asked = 0;
     ReleaseSRWLockExclusive(&lock);
     if (requests & PROCESS_RELOAD)
-        wanted.reload(wanted.arg);
+        wanted.reload(wanted.arg); /* a service always has a file */
     if (requests & PROCESS_STOP)
         wanted.stop(wanted.arg);
 }
