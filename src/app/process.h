@@ -15,7 +15,7 @@ const char *process_default_config(void);
 /* What somebody outside may ask of the program. */
 struct process_requests {
     void (*stop)(void *arg);   /* SIGTERM, SIGINT; the service manager */
-    void (*reload)(void *arg); /* SIGHUP; NULL: nobody reloads, the signal ends the program */
+    void (*reload)(void *arg); /* SIGHUP; NULL: nothing to reload, a hang-up is the end */
     void (*reopen_log)(void *arg);
     void *arg;
 };

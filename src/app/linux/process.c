@@ -53,6 +53,13 @@ static void on_signal(uv_signal_t *handle, int number)
         wanted.stop(wanted.arg);
 }
 
+/* Whoever used the program is gone: nothing to wait for, and nobody to tell. */
+static void on_hangup(int number)
+{
+    (void)number;
+    _exit(1);
+}
+
 int process_listen(uv_loop_t *loop, const struct process_requests *requests)
 {
     int status = 0;
@@ -61,7 +68,9 @@ int process_listen(uv_loop_t *loop, const struct process_requests *requests)
     for (int i = 0; i < SIGNALS; i++)
         uv_signal_init(loop, &signals[i]);
     for (int i = 0; i < SIGNALS && status == 0; i++) {
-        if (numbers[i] != SIGHUP || wanted.reload)
+        if (numbers[i] == SIGHUP && !wanted.reload)
+            signal(SIGHUP, on_hangup);
+        else
             status = uv_signal_start(&signals[i], on_signal, numbers[i]);
     }
     return status;
