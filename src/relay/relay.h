@@ -36,6 +36,7 @@ int pump_check(enum pump pump, struct err *err);
 
 struct relay_end {
     bool broken;           /* not both directions came to their EOF */
+    bool by_client;        /* it was the client's side that broke */
     uint64_t delivered[2]; /* bytes, per direction */
     uint64_t lost[2];      /* bytes that were read and could not be delivered */
     struct err reason;     /* where broken */

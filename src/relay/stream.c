@@ -66,8 +66,8 @@ static void finish(struct stream_relay *relay, enum conn_end how, struct relay_e
 static void fail(struct way *way, bool reading, int status)
 {
     struct stream_relay *relay = way->relay;
-    struct relay_end end = {.broken = true};
     bool client = (way == &relay->ways[CLIENT]) == reading;
+    struct relay_end end = {.broken = true, .by_client = client};
 
     err_system(&end.reason, status, client ? "client" : "target");
     finish(relay, CONN_RESET, &end);

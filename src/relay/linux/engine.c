@@ -43,7 +43,7 @@ static void close_engine(struct engine *engine, enum conn_end how, struct relay_
 static void fail(struct engine *engine, const struct flow_fault *fault)
 {
     int side = fault->side == engine->relay.side[TARGET];
-    struct relay_end end = {.broken = true};
+    struct relay_end end = {.broken = true, .by_client = side == CLIENT};
 
     flow_drain(&engine->flows[side], engine->pumps);
     err_system(&end.reason, uv_translate_sys_error(-fault->error),
