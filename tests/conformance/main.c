@@ -10,7 +10,7 @@
 #define CASES_MAX    64
 #define NAME_SPACE   160
 #define GROUP_SPACE  64
-#define LOG_LINES    200
+#define LOG_LINES    40
 
 enum { EXIT_SKIPPED = 77, EXIT_USAGE = 2 };
 
