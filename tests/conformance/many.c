@@ -104,8 +104,9 @@ void case_many_in_turn(struct suite *suite)
     }
 }
 
-/* What the relay keeps ready for moving sessions: 8 pipes a worker, far fewer than the idle sessions
- * here have directions. The last pipes go back a moment after the last byte has arrived. */
+/* What the relay keeps ready for moving sessions: 8 pipes a worker, far fewer than the idle
+ * sessions here have directions. The last pipes go back a moment after the last byte has arrived.
+ */
 static void expect_pooled_pipes_only(struct suite *suite)
 {
     enum { POOLED = WORKERS * 8 * 2 };
