@@ -19,22 +19,29 @@ static bool is_passing(int status)
 }
 
 /* Ends the attempt: the conn of a failed one is emptied. */
-static void finish(struct connector *connector, int status)
+static void end(struct connector *connector, int status)
 {
+    connector->status = status;
     if (status != 0)
         conn_close(connector->conn, CONN_CLOSE);
-    connector->status = status;
-    loop_defer(connector->loop, &connector->finish);
+    if (is_passing(status))
+        timer_set(&connector->loop->timers, &connector->again, RETRY_DELAY);
+    else
+        connector->done(connector, status);
 }
 
 static void on_finish(struct task *task)
 {
     struct connector *connector = list_entry(task, struct connector, finish);
 
-    if (is_passing(connector->status))
-        timer_set(&connector->loop->timers, &connector->again, RETRY_DELAY);
-    else
-        connector->done(connector, connector->status);
+    end(connector, connector->status);
+}
+
+/* What connect() tells at once is passed on from the loop. */
+static void end_later(struct connector *connector, int status)
+{
+    connector->status = status;
+    loop_defer(connector->loop, &connector->finish);
 }
 
 /* The kernel has tried: SO_ERROR tells how it went. */
@@ -46,7 +53,7 @@ static void on_ready(struct conn *conn)
         return;
     conn->ready = NULL;
     conn->failed = false;
-    finish(connector, uv_translate_sys_error(-conn_take_error(conn)));
+    end(connector, uv_translate_sys_error(-conn_take_error(conn)));
 }
 
 /* vsock gives up after 2 s by itself, where more time was asked for too. */
@@ -66,7 +73,7 @@ static void attempt(struct connector *connector)
     int status;
 
     if (fd < 0) {
-        finish(connector, fd);
+        end_later(connector, fd);
         return;
     }
     if (address->family == FAMILY_VSOCK)
@@ -75,16 +82,16 @@ static void attempt(struct connector *connector)
         error = errno;
     if (error != 0 && error != EINPROGRESS) {
         close(fd);
-        finish(connector, uv_translate_sys_error(error));
+        end_later(connector, uv_translate_sys_error(error));
         return;
     }
     status = conn_open(conn, connector->loop, fd, fd, address->family);
     if (status != 0) {
         close(fd);
         conn_init(conn);
-        finish(connector, status);
+        end_later(connector, status);
     } else if (error == 0) {
-        finish(connector, 0);
+        end_later(connector, 0);
     } else {
         conn->owner = connector;
         conn->ready = on_ready;
