@@ -55,7 +55,6 @@ struct relay {
     const struct relay_pump *pump;
     const struct relay_owner *owner;
     void *arg;
-    struct conn *side[2];
     uint64_t delivered[2];
     uint64_t active; /* loop time of the last byte, ms */
 };

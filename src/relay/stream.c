@@ -25,6 +25,7 @@ struct way {
 struct stream_relay {
     struct relay relay;
     struct loop *loop;
+    struct conn *side[2];
     struct way ways[2]; /* by the side they come from */
     int requests;       /* writes and shutdowns whose callback is still to come */
     bool over;          /* the owner has been told: only those callbacks keep this alive */
@@ -57,7 +58,7 @@ static void finish(struct stream_relay *relay, enum conn_end how, struct relay_e
         timer_clear(&relay->loop->timers, &relay->ways[side].later);
         end->delivered[side] = relay->relay.delivered[side];
         end->lost[side] = relay->ways[side].lost;
-        conn_close(relay->relay.side[side], how);
+        conn_close(relay->side[side], how);
     }
     release(relay);
     owner->done(arg, end);
@@ -84,12 +85,12 @@ static bool ends_all(const struct way *way)
 {
     const struct stream_relay *relay = way->relay;
 
-    return way == &relay->ways[TARGET] && !conn_half_closes(relay->relay.side[CLIENT]);
+    return way == &relay->ways[TARGET] && !conn_half_closes(relay->side[CLIENT]);
 }
 
 static struct conn *source(struct way *way)
 {
-    return way->relay->relay.side[way == &way->relay->ways[TARGET]];
+    return way->relay->side[way == &way->relay->ways[TARGET]];
 }
 
 /* EOF has been passed on. */
@@ -129,7 +130,7 @@ static void pass_eof(struct way *way)
     if (way->chunks > 0 || way->ended)
         return;
     if (back->reader != way->writer) {
-        conn_close_writer(relay->relay.side[back == &relay->ways[TARGET] ? TARGET : CLIENT]);
+        conn_close_writer(relay->side[back == &relay->ways[TARGET] ? TARGET : CLIENT]);
         end_way(way);
         return;
     }
@@ -369,10 +370,11 @@ struct relay *stream_start(struct loop *loop, const struct relay_plan *plan, str
         .pump = &stream_pump,
         .owner = plan->owner,
         .arg = plan->arg,
-        .side = {plan->client, plan->target},
         .active = uv_now(&loop->uv),
     };
     relay->loop = loop;
+    relay->side[CLIENT] = plan->client;
+    relay->side[TARGET] = plan->target;
     init_way(relay, plan, CLIENT, reader[CLIENT], writer[TARGET]);
     init_way(relay, plan, TARGET, reader[TARGET], writer[CLIENT]);
     start_reading(&relay->ways[CLIENT]);

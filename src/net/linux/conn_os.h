@@ -17,14 +17,15 @@ struct conn {
     void *owner;                      /* whose `ready` this is */
     struct conn_streams *streams;     /* once the portable pump has it */
     int rfd, wfd;                     /* the same, but for stdio; -1 where closed */
-    uint8_t family;          /* enum family, after translation: vsock for a hyperv endpoint */
-    bool readable, writable; /* since the last EAGAIN */
-    bool hangup;             /* the peer has ended its write half: reads go on to EOF */
-    bool failed;             /* EPOLLERR was seen */
-    bool closed;             /* EPOLLHUP was seen: both halves are over */
-    bool socket;             /* not a pipe, terminal or file */
-    bool stops_short;        /* a short read does not mean that nothing is left */
-    bool pollable;           /* not a regular file: those are always ready */
+    uint8_t family;    /* enum family, after translation: vsock for a hyperv endpoint */
+    bool readable : 1; /* since the last EAGAIN; so is writable */
+    bool writable : 1;
+    bool hangup : 1;      /* the peer has ended its write half: reads go on to EOF */
+    bool failed : 1;      /* EPOLLERR was seen */
+    bool closed : 1;      /* EPOLLHUP was seen: both halves are over */
+    bool socket : 1;      /* not a pipe, terminal or file */
+    bool stops_short : 1; /* a short read does not mean that nothing is left */
+    bool pollable : 1;    /* not a regular file: those are always ready */
 };
 
 struct incoming {

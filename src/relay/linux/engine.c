@@ -32,7 +32,7 @@ static void close_engine(struct engine *engine, enum conn_end how, struct relay_
         end->delivered[side] = engine->relay.delivered[side];
         end->lost[side] = flow_pending(&engine->flows[side]);
         flow_close(&engine->flows[side], engine->pumps);
-        conn_close(engine->relay.side[side], how);
+        conn_close(engine->flows[side].from, how);
     }
     free(engine);
     owner->done(arg, end);
@@ -42,7 +42,7 @@ static void close_engine(struct engine *engine, enum conn_end how, struct relay_
  * waiting; then both are reset. */
 static void fail(struct engine *engine, const struct flow_fault *fault)
 {
-    int side = fault->side == engine->relay.side[TARGET];
+    int side = fault->side == engine->flows[TARGET].from;
     struct relay_end end = {.broken = true, .by_client = side == CLIENT};
 
     flow_drain(&engine->flows[side], engine->pumps);
@@ -85,7 +85,7 @@ static void run(struct engine *engine)
 
     for (int side = CLIENT; side <= TARGET; side++) {
         state[side] = FLOW_BROKEN;
-        if (!has_failed(relay->side[side], &fault))
+        if (!has_failed(engine->flows[side].from, &fault))
             state[side] = flow_run(&engine->flows[side], engine->pumps, &fault);
         if (state[side] == FLOW_BROKEN) {
             fail(engine, &fault);
@@ -148,6 +148,7 @@ static int set_limits(struct engine *engine, const struct relay_plan *plan)
 
 struct relay *engine_start(struct pumps *pumps, const struct relay_plan *plan, struct err *err)
 {
+    struct conn *const sides[] = {plan->client, plan->target};
     struct engine *engine = calloc(1, sizeof *engine);
     struct relay *relay;
 
@@ -162,17 +163,16 @@ struct relay *engine_start(struct pumps *pumps, const struct relay_plan *plan, s
         .pump = &engine_pump,
         .owner = plan->owner,
         .arg = plan->arg,
-        .side = {plan->client, plan->target},
         .active = uv_now(&pumps->loop->uv),
     };
     for (int side = CLIENT; side <= TARGET; side++) {
-        flow_init(&engine->flows[side], relay->side[side], relay->side[!side], plan->pump,
+        flow_init(&engine->flows[side], sides[side], sides[!side], plan->pump,
                   &relay->delivered[side]);
         if (engine->limits)
             engine->flows[side].limit = &engine->limits->limits[side];
-        relay->side[side]->writable = true; /* to begin with; the kernel says otherwise */
-        relay->side[side]->owner = engine;
-        relay->side[side]->ready = on_ready;
+        sides[side]->writable = true; /* to begin with; the kernel says otherwise */
+        sides[side]->owner = engine;
+        sides[side]->ready = on_ready;
     }
     task_init(&engine->turn, on_turn);
     loop_defer(pumps->loop, &engine->turn);

@@ -12,6 +12,12 @@ enum {
     TURN_SHARE = 1024 * 1024, /* bytes after which the other sessions get their turn */
 };
 
+/* What was read by copy and is not yet written. */
+struct held {
+    uint32_t start, end;
+    unsigned char bytes[];
+};
+
 void flow_init(struct flow *flow, struct conn *from, struct conn *to, enum pump pump,
                uint64_t *delivered)
 {
@@ -27,7 +33,8 @@ void flow_init(struct flow *flow, struct conn *from, struct conn *to, enum pump 
 
 uint64_t flow_pending(const struct flow *flow)
 {
-    return flow->held_end - flow->held_start + (flow->pipe ? flow->pipe->length : 0);
+    return (flow->held ? flow->held->end - flow->held->start : 0) +
+           (flow->pipe ? flow->pipe->length : 0);
 }
 
 static void drop_pipe(struct flow *flow, struct pumps *pumps)
@@ -44,15 +51,22 @@ void flow_close(struct flow *flow, struct pumps *pumps)
     flow->held = NULL;
 }
 
+static struct held *make_held(size_t length)
+{
+    struct held *held = malloc(sizeof *held + length);
+
+    if (held)
+        *held = (struct held){.end = (uint32_t)length};
+    return held;
+}
+
 /* Keeps a copy of what the receiver did not take. */
 static int hold(struct flow *flow, const unsigned char *bytes, size_t length)
 {
-    flow->held = malloc(length);
+    flow->held = make_held(length);
     if (!flow->held)
         return -ENOMEM;
-    memcpy(flow->held, bytes, length);
-    flow->held_start = 0;
-    flow->held_end = (uint32_t)length;
+    memcpy(flow->held->bytes, bytes, length);
     return 0;
 }
 
@@ -76,14 +90,14 @@ static size_t write_some(struct flow *flow, const unsigned char *bytes, size_t l
 
 static int flush_held(struct flow *flow)
 {
+    struct held *held = flow->held;
     int error = 0;
 
-    flow->held_start += (uint32_t)write_some(flow, flow->held + flow->held_start,
-                                             flow->held_end - flow->held_start, &error);
-    if (flow->held_start == flow->held_end) {
-        free(flow->held);
+    held->start +=
+        (uint32_t)write_some(flow, held->bytes + held->start, held->end - held->start, &error);
+    if (held->start == held->end) {
+        free(held);
         flow->held = NULL;
-        flow->held_start = flow->held_end = 0;
     }
     return error;
 }
@@ -93,17 +107,15 @@ static int flush_held(struct flow *flow)
 static int unload_pipe(struct flow *flow)
 {
     struct pipe *pipe = flow->pipe;
-    unsigned char *bytes = malloc(pipe->length);
-    ssize_t count = bytes ? read(pipe->read_end, bytes, pipe->length) : -1;
+    struct held *held = make_held(pipe->length);
+    ssize_t count = held ? read(pipe->read_end, held->bytes, pipe->length) : -1;
 
     flow->splice_refused = true;
     if (count != (ssize_t)pipe->length) {
-        free(bytes);
-        return bytes ? -EIO : -ENOMEM;
+        free(held);
+        return held ? -EIO : -ENOMEM;
     }
-    flow->held = bytes;
-    flow->held_start = 0;
-    flow->held_end = (uint32_t)count;
+    flow->held = held;
     pipe->length = 0;
     return flush_held(flow);
 }

@@ -22,17 +22,16 @@ enum { BUFFER_SIZE = 256 * 1024 };
 
 struct flow {
     struct conn *from, *to;
-    uint64_t *delivered; /* the relay's count for this direction */
-    struct limit *limit; /* NULL: none */
-    struct pipe *pipe;   /* while splicing */
-    unsigned char *held; /* read, not yet written */
-    uint32_t held_start, held_end;
-    uint32_t wait;       /* ms, after FLOW_LATER */
-    uint8_t pump;        /* enum pump */
-    uint8_t streak;      /* full reads in a row */
-    bool splice_refused; /* this kernel does not splice this pair */
-    bool eof;            /* read, and to be passed on once all is delivered */
-    bool ended;          /* and passed on */
+    uint64_t *delivered;     /* the relay's count for this direction */
+    struct limit *limit;     /* NULL: none */
+    struct pipe *pipe;       /* while splicing */
+    struct held *held;       /* read by copy, not yet written */
+    uint32_t wait;           /* ms, after FLOW_LATER */
+    uint8_t pump;            /* enum pump */
+    uint8_t streak;          /* full reads in a row */
+    bool splice_refused : 1; /* this kernel does not splice this pair */
+    bool eof : 1;            /* read, and to be passed on once all is delivered */
+    bool ended : 1;          /* and passed on */
 };
 
 enum flow_state {
