@@ -1,6 +1,7 @@
 #include "base/log.h"
 
 #include "base/log_output.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -235,15 +236,11 @@ static void write_event(enum log_level level, const char *message, const struct 
     write_out(line, used);
 }
 
-/* Control characters would let a peer's or a file's name forge a line. */
 static void PRINTF_LIKE(2, 0)
     format_message(char message[MESSAGE], const char *format, va_list args)
 {
     vsnprintf(message, MESSAGE, format, args);
-    for (char *c = message; *c; c++) {
-        if ((unsigned char)*c < 0x20 || *c == 0x7f)
-            *c = '?';
-    }
+    text_make_printable(message);
 }
 
 static bool is_logged(enum log_level level)

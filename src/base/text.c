@@ -162,6 +162,19 @@ int text_copy(char *out, size_t size, const char *text, size_t length)
     return 0;
 }
 
+void text_make_printable(char *text)
+{
+    for (unsigned char *c = (unsigned char *)text; *c; c++) {
+        bool c1 = c[0] == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0;
+
+        if (*c >= 0x20 && *c != 0x7f && !c1)
+            continue;
+        *c = '?';
+        if (c1)
+            *++c = '?';
+    }
+}
+
 bool text_equal_nocase(const char *a, const char *b)
 {
     while (*a && tolower((unsigned char)*a) == tolower((unsigned char)*b)) {

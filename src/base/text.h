@@ -31,6 +31,10 @@ const char *text_nearest(const char *text, const char *const *names, size_t coun
 /* Copies `length` bytes and a NUL. Returns 0, or -1 (nothing copied) where it does not fit. */
 int text_copy(char *out, size_t size, const char *text, size_t length);
 
+/* Replaces control characters (C0, DEL, and C1 in UTF-8) by '?', so that a text of somebody else
+ * can neither begin a line nor command a terminal. */
+void text_make_printable(char *text);
+
 /* ASCII comparison without regard to case. */
 bool text_equal_nocase(const char *a, const char *b);
 

@@ -32,6 +32,8 @@ static void print_forward(const struct forward_config *forward)
 
     endpoint_format(&forward->listen, listen, sizeof listen);
     endpoint_format(&forward->connect, connect, sizeof connect);
+    text_make_printable(listen); /* whoever checks a file may not trust it yet */
+    text_make_printable(connect);
     printf("forward '%s': listens on %s and connects each client to %s\n", forward->name, listen,
            connect);
     printf("  pump %s", pump_name(forward->pump));

@@ -41,7 +41,7 @@ struct config {
     size_t count;
 };
 
-/* Where the mistakes go: one line each, "FILE:LINE: ...". */
+/* Where the mistakes go: one line each, "FILE:LINE: ...", without control characters. */
 typedef void config_complain(void *arg, const char *line);
 
 /* Reads a configuration. `name` stands for the text in messages. Returns 0; or -1, everything

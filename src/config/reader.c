@@ -21,6 +21,7 @@ void reader_complain(struct reader *reader, int line, const char *format, ...)
     va_start(args, format);
     vsnprintf(text + used, sizeof text - used, format, args);
     va_end(args);
+    text_make_printable(text);
     reader->complain(reader->arg, text);
     reader->complaints++;
 }
@@ -68,7 +69,6 @@ static bool is_forward_name(const char *name)
     return length > 0 && length < FORWARD_NAME && name[length] == '\0';
 }
 
-/* A forward starts as a copy of the defaults. Returns NULL where memory is short. */
 /* Doubles the room for forwards when it is full: at each power of two. Returns -1: no memory. */
 static int make_room(struct reader *reader)
 {

@@ -104,6 +104,15 @@ static void utf16(void **state)
     assert_contains(reading.complaints[0], "T:1: ");
 }
 
+/* Goal: what a complaint quotes does nothing to the terminal it is shown on. */
+static void control_characters(void **state)
+{
+    (void)state;
+    read_text(&reading, FORWARD "pump = \x1b[2J\x07\xc2\x9b"
+                                "1m\rx\n[\x1b]\n");
+    ASSERT_COMPLAINTS("T:4: pump: '?[2J???1m?x' is not", "T:5: unknown section [?]");
+}
+
 /* Goal: any bytes at all end in complaints. */
 static void noise(void **state)
 {
@@ -162,6 +171,7 @@ int main(void)
         cmocka_unit_test(the_longest_line),
         cmocka_unit_test(nul_bytes),
         cmocka_unit_test(utf16),
+        cmocka_unit_test(control_characters),
         cmocka_unit_test(noise),
         cmocka_unit_test(ten_thousand_lines),
         cmocka_unit_test(files),

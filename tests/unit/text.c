@@ -304,6 +304,30 @@ static void comparing_without_case(void **state)
     assert_false(text_equal_nocase("[", "{")); /* they differ by what makes a letter lower */
 }
 
+/* Goal: no byte that a terminal obeys is left, and every other one is. */
+static void control_characters_are_replaced(void **state)
+{
+    static const char *const rows[][2] = {
+        {"", ""},
+        {"plain ~ text", "plain ~ text"},
+        {"\x1b[2J\r\n\t\x7f\x01", "?[2J?????"},
+        {"caf\xc3\xa9 \xc2\xa0", "caf\xc3\xa9 \xc2\xa0"},
+        {"\xc2\x9b"
+         "2J \xc2\x80\xc2\x9f",
+         "??2J ????"},
+        {"cut \xc2", "cut \xc2"},
+        {"\xff\xfe", "\xff\xfe"},
+    };
+    char text[32];
+
+    (void)state;
+    for (size_t i = 0; i < LENGTH(rows); i++) {
+        strcpy(text, rows[i][0]);
+        text_make_printable(text);
+        assert_string_equal(text, rows[i][1]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -318,6 +342,7 @@ int main(void)
         cmocka_unit_test(the_nearest_of_long_names),
         cmocka_unit_test(copying_is_whole_or_not_at_all),
         cmocka_unit_test(comparing_without_case),
+        cmocka_unit_test(control_characters_are_replaced),
     };
 
     return cmocka_run_group_tests_name("text", tests, NULL, NULL);
