@@ -65,6 +65,22 @@ static void check_peer(const struct access *access, const uint8_t *bytes, size_t
     HOLDS(access_allows(access, &peer) == expected(access, &peer));
 }
 
+/* The peers at the edges of a network: its address, and with each bit around its prefix flipped. */
+static void check_edges(const struct access *access, const struct access_rule *rule)
+{
+    const unsigned prefix = rule->u.network.prefix, bits = rule->u.network.v6 ? 128 : 32;
+    struct peer peer = {.family = FAMILY_TCP};
+
+    peer.u.tcp.v6 = rule->u.network.v6;
+    memcpy(peer.u.tcp.address, rule->u.network.address, sizeof peer.u.tcp.address);
+    HOLDS(access_allows(access, &peer) == expected(access, &peer));
+    for (unsigned i = prefix > 9 ? prefix - 9 : 0; i < bits && i < prefix + 9; i++) {
+        peer.u.tcp.address[i / 8] ^= (uint8_t)(0x80 >> i % 8);
+        HOLDS(access_allows(access, &peer) == expected(access, &peer));
+        peer.u.tcp.address[i / 8] ^= (uint8_t)(0x80 >> i % 8);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char *text = fuzz_text(data, size), *rest = text, *line;
@@ -83,6 +99,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         } else {
             HOLDS(access.count == before + 1 && access.count <= ACCESS_RULES);
         }
+    }
+    for (unsigned i = 0; i < access.count; i++) {
+        if (access.rules[i].kind == ACCESS_NETWORK)
+            check_edges(&access, &access.rules[i]);
     }
     check_peer(&access, data + behind_nul, size - behind_nul);
     free(text);
