@@ -114,15 +114,19 @@ static int set_listen(void *field, const char *value, const struct key *key, str
 static int set_control(void *field, const char *value, const struct key *key, struct err *err)
 {
     struct config *config = (struct config *)(void *)((char *)field - key->offset);
-    enum family family;
+    const struct endpoint *control = &config->control;
 
-    config->has_control = strcmp(value, "off") != 0;
-    if (!config->has_control)
+    config->has_control = false;
+    if (strcmp(value, "off") == 0)
         return 0;
     if (endpoint_parse(value, ENDPOINT_LISTEN, &config->control, err) != 0)
         return -1;
-    family = config->control.family;
-    return family == FAMILY_UNIX || family == FAMILY_NPIPE ? 0 : wrong(value, key, err);
+    if (control->family != FAMILY_UNIX && control->family != FAMILY_NPIPE)
+        return wrong(value, key, err);
+    if (control->family == FAMILY_UNIX && control->u.local.abstract)
+        return err_set(err, 0, "'%s' is open to every user: give it a path", value);
+    config->has_control = true;
+    return 0;
 }
 
 static int set_connect(void *field, const char *value, const struct key *key, struct err *err)

@@ -188,6 +188,7 @@ static void wrong_values(void **state)
         {"hvrelay", "log_format", "xml", "is not 'text' or 'json'"},
         {"hvrelay", "max_sessions", "0", "is not a number from 1 to 1000000, or 'off'"},
         {"hvrelay", "control", "tcp:127.0.0.1:1", "is not a 'unix' or 'npipe' endpoint, or 'off'"},
+        {"hvrelay", "control", "unix:@name", "is open to every user: give it a path"},
         {"forward", "connect_timeout", "off", "is not a time such as '250ms'"},
         {"forward", "connect_timeout", "0", "(not 'off')"},
         {"forward", "connect_retry", "1 m", "is not a time"},

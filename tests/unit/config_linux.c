@@ -3,6 +3,9 @@
 
 #include "unit.h"
 
+#include <stdlib.h>
+#include <unistd.h>
+
 static struct reading reading;
 
 static void every_pump(void **state)
@@ -160,11 +163,35 @@ static void one_stream_for_two_forwards(void **state)
     }
 }
 
+/* Goal: 'hvrelay reload' never asks where a control socket may not be. */
+static void only_a_good_control_socket_is_found(void **state)
+{
+    static const char *const values[] = {"unix:@name", "tcp:127.0.0.1:1", "unix:", "nonsense"};
+    char path[] = "/tmp/hvrelay-config-XXXXXX", text[512];
+    int fd = mkstemp(path);
+    struct endpoint control;
+    struct err err;
+
+    (void)state;
+    assert_true(fd >= 0);
+    for (size_t i = 0; i < LENGTH(values); i++) {
+        int length = snprintf(text, sizeof text, "[hvrelay]\ncontrol = %s\n", values[i]);
+
+        assert_int_equal(pwrite(fd, text, (size_t)length, 0), length);
+        assert_int_equal(ftruncate(fd, length), 0);
+        assert_int_equal(config_find_control(path, &control, &err), -1);
+        assert_contains(err.msg, "there is no 'control'");
+    }
+    close(fd);
+    unlink(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_pump),
         cmocka_unit_test(the_control_socket),
+        cmocka_unit_test(only_a_good_control_socket_is_found),
         cmocka_unit_test(users_and_groups),
         cmocka_unit_test(options_of_hyperv_sockets),
         cmocka_unit_test(every_family_of_linux),
