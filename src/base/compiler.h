@@ -12,15 +12,13 @@
 #define PRINTF_LIKE(text, first)
 #endif
 
-/* fopen's mode to append to a file that child processes do not inherit; and UTC. */
+/* UTC. */
 #ifdef _WIN32
-#define APPEND_MODE "aN"
 static inline struct tm *utc_time(const time_t *seconds, struct tm *out)
 {
     return gmtime_s(out, seconds) == 0 ? out : NULL;
 }
 #else
-#define APPEND_MODE "ae"
 static inline struct tm *utc_time(const time_t *seconds, struct tm *out)
 {
     return gmtime_r(seconds, out);

@@ -95,7 +95,7 @@ int log_open(const char *path, struct err *err)
 {
     FILE *opened = NULL;
 
-    if (path[0] && !(opened = fopen(path, APPEND_MODE)))
+    if (path[0] && !(opened = log_file_open(path)))
         return err_system(err, uv_translate_sys_error(errno), "cannot open the log file '%s'",
                           path);
     if (path != file_path)

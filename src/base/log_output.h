@@ -6,6 +6,11 @@
 #include "base/log.h"
 
 #include <stdbool.h>
+#include <stdio.h>
+
+/* Opens a file to append to, which no child process inherits; made for its owner to write, and for
+ * no stranger to read. NULL: errno tells why. */
+FILE *log_file_open(const char *path);
 
 /* True where the system's own log takes the events (the journal on Linux, where standard error is
  * connected to it; the Event Log of a Windows service). Asked once. */

@@ -70,6 +70,21 @@ static void lines_are_appended(void **state)
     assert_matches("^" TIME " info: one\n" TIME " info: two\n$");
 }
 
+/* Goal: whatever the umask, no stranger reads the log, or writes lines of his own to it. */
+static void a_new_file_is_for_its_owner_to_write(void **state)
+{
+    mode_t before = umask(0);
+    struct stat info;
+    struct err err;
+
+    (void)state;
+    unlink(path);
+    assert_ok(log_open(path, &err));
+    umask(before);
+    assert_int_equal(stat(path, &info), 0);
+    assert_int_equal(info.st_mode & 0777, 0640);
+}
+
 /* Goal: as logrotate does it, night by night: moved away, told, and no line is lost. */
 static void a_file_that_is_moved_away(void **state)
 {
@@ -187,6 +202,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(lines_are_appended, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_new_file_is_for_its_owner_to_write, setup, teardown),
         cmocka_unit_test_setup_teardown(a_file_that_is_moved_away, setup, teardown),
         cmocka_unit_test_setup_teardown(a_file_that_cannot_be_opened, setup, teardown),
         cmocka_unit_test_setup_teardown(text_shows_the_message_only, setup, teardown),

@@ -14,6 +14,16 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+FILE *log_file_open(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+    FILE *file = fd >= 0 ? fdopen(fd, "a") : NULL;
+
+    if (fd >= 0 && !file)
+        close(fd);
+    return file;
+}
+
 static const int priorities[] = {3, 4, 6, 7}; /* syslog's, by level */
 static int journal = -1;
 

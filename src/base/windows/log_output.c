@@ -2,6 +2,12 @@
 
 #include "base/windows/eventlog.h"
 
+/* Who may read it is inherited from the folder. */
+FILE *log_file_open(const char *path)
+{
+    return fopen(path, "aN");
+}
+
 bool log_system_open(void)
 {
     return eventlog_is_open();
