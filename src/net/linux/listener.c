@@ -54,42 +54,52 @@ static int look_up_owner(const char *text, uint32_t *uid, uint32_t *gid, struct 
     return 0;
 }
 
-/* Until it listens nobody can connect, so there is no moment at which it is open too wide. */
-static int set_access(const char *path, const struct sock_options *options, struct err *err)
-{
-    uint32_t uid, gid;
-
-    if (options->socket_owner[0]) {
-        if (look_up_owner(options->socket_owner, &uid, &gid, err) != 0)
-            return -1;
-        if (chown(path, uid, gid) != 0)
-            return err_system(err, system_code(), "cannot give it to '%s'", options->socket_owner);
-    }
-    if (chmod(path, options->socket_mode ? (mode_t)options->socket_mode : 0600) != 0)
-        return err_system(err, system_code(), "cannot set its mode");
-    return 0;
-}
-
-/* Somebody may put another file in its place: that one is not ours to remove. */
 static void remember_path(struct listener *listener)
 {
     struct stat info;
 
-    if (lstat(listener->endpoint.u.local.path, &info) != 0)
+    if (lstat(listener->endpoint.u.local.path, &info) != 0 || !S_ISSOCK(info.st_mode))
         return;
-    listener->unlink_path = true;
+    listener->has_path = true;
     listener->path_device = info.st_dev;
     listener->path_inode = info.st_ino;
 }
 
-static void remove_path(const struct listener *listener)
+/* Somebody may have put another file in its place: that one is not ours to change or remove. */
+static bool owns_path(const struct listener *listener)
 {
-    const char *path = listener->endpoint.u.local.path;
     struct stat info;
 
-    if (listener->unlink_path && lstat(path, &info) == 0 && info.st_dev == listener->path_device &&
-        info.st_ino == listener->path_inode)
-        unlink(path);
+    return listener->has_path && lstat(listener->endpoint.u.local.path, &info) == 0 &&
+           info.st_dev == listener->path_device && info.st_ino == listener->path_inode;
+}
+
+static void remove_path(const struct listener *listener)
+{
+    if (owns_path(listener))
+        unlink(listener->endpoint.u.local.path);
+}
+
+/* Until it listens nobody can connect, so there is no moment at which it is open too wide. No link
+ * is followed: whoever may write to the folder could point it at any file. */
+static int set_access(const struct listener *listener, const struct sock_options *options,
+                      struct err *err)
+{
+    const char *path = listener->endpoint.u.local.path;
+    uint32_t uid, gid;
+
+    if (!owns_path(listener))
+        return err_set(err, UV_ENOENT, "the socket's file was removed or replaced");
+    if (options->socket_owner[0]) {
+        if (look_up_owner(options->socket_owner, &uid, &gid, err) != 0)
+            return -1;
+        if (lchown(path, uid, gid) != 0)
+            return err_system(err, system_code(), "cannot give it to '%s'", options->socket_owner);
+    }
+    if (fchmodat(AT_FDCWD, path, options->socket_mode ? (mode_t)options->socket_mode : 0600,
+                 AT_SYMLINK_NOFOLLOW) != 0)
+        return err_system(err, system_code(), "cannot set its mode");
+    return 0;
 }
 
 static int bind_socket(struct listener *listener, int fd, const struct address *address,
@@ -111,7 +121,7 @@ static int bind_socket(struct listener *listener, int fd, const struct address *
     if (!has_path)
         return 0;
     remember_path(listener);
-    return set_access(path, options, err);
+    return set_access(listener, options, err);
 }
 
 /* Opens one socket and adds it to the listener. */
@@ -309,7 +319,7 @@ int listener_adjust(struct listener *listener, const struct sock_options *option
         if (listen(listener->fds[i], (int)options->backlog) != 0)
             return err_system(err, system_code(), "cannot change the backlog");
     }
-    if (listener->unlink_path)
-        return set_access(listener->endpoint.u.local.path, options, err);
+    if (listener->has_path)
+        return set_access(listener, options, err);
     return 0;
 }
