@@ -177,7 +177,6 @@ int control_open(struct loop *loop, const struct endpoint *endpoint, control_han
 {
     const struct sock_options options = {.backlog = MOST_CLIENTS, .socket_mode = 0600};
     struct control *control = calloc(1, sizeof *control);
-    int status;
 
     if (!control)
         return err_system(err, UV_ENOMEM, "cannot open the control socket");
@@ -189,9 +188,9 @@ int control_open(struct loop *loop, const struct endpoint *endpoint, control_han
         free(control);
         return err_prefix(err, "control socket");
     }
+    acceptor_start(&control->acceptor, loop, control->listener, &control_owner);
     *out = control;
-    status = acceptor_start(&control->acceptor, loop, control->listener, &control_owner);
-    return status == 0 ? 0 : err_system(err, status, "control socket");
+    return 0;
 }
 
 void control_close(struct control *control)

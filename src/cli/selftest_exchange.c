@@ -285,10 +285,8 @@ static int run(struct exchange *exchange, struct listener *listener)
         .options = &options,
         .timeout = CONNECT_PATIENCE,
     };
-    int status = acceptor_start(&exchange->acceptor, &exchange->loop, listener, &owner);
 
-    if (status != 0)
-        return err_system(exchange->err, status, "cannot accept");
+    acceptor_start(&exchange->acceptor, &exchange->loop, listener, &owner);
     timer_set(&exchange->loop.timers, &exchange->patience, PATIENCE);
     if (dial_start(&exchange->loop, &plan, &exchange->client.conn, on_dialled, exchange))
         loop_run(&exchange->loop);

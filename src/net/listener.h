@@ -45,9 +45,9 @@ struct acceptor_owner {
 
 #include "acceptor_os.h" /* struct acceptor: begins with `const struct acceptor_owner *owner` */
 
-/* Starts accepting. Returns 0 or a libuv error number. */
-int acceptor_start(struct acceptor *acceptor, struct loop *loop, struct listener *listener,
-                   const struct acceptor_owner *owner);
+/* Starts accepting, in the loop's next turn; where that fails, `trouble` tells, and it tries again. */
+void acceptor_start(struct acceptor *acceptor, struct loop *loop, struct listener *listener,
+                    const struct acceptor_owner *owner);
 
 /* After a pause. Harmless where it is not paused. */
 void acceptor_resume(struct acceptor *acceptor);

@@ -123,12 +123,9 @@ static const struct acceptor_owner gate_owner = {on_admit, on_retract, on_accept
 static void on_open(struct worker *worker, struct message *message)
 {
     struct gate *gate = list_entry(message, struct gate, open);
-    int status;
 
     list_append(&worker->gates, &gate->link);
-    status = acceptor_start(&gate->acceptor, &worker->loop, gate->listener, &gate_owner);
-    if (status != 0)
-        on_trouble(&gate->acceptor, status);
+    acceptor_start(&gate->acceptor, &worker->loop, gate->listener, &gate_owner);
 }
 
 static void close_gate(struct gate *gate)

@@ -122,14 +122,16 @@ static void on_event(struct watch *watch, uint32_t events)
 static void on_resume(struct task *task)
 {
     struct acceptor *acceptor = list_entry(task, struct acceptor, resume);
+    int status;
 
     if (acceptor->listener->single) {
         accept_single(acceptor);
         return;
     }
-    if (!acceptor->watching && watch_all(acceptor) != 0) {
+    status = acceptor->watching ? 0 : watch_all(acceptor);
+    if (status != 0) {
         unwatch_all(acceptor);
-        set_trouble(acceptor, UV_ENOMEM);
+        set_trouble(acceptor, status);
     }
 }
 
@@ -138,17 +140,14 @@ static void on_retry(struct timer *timer)
     acceptor_resume(list_entry(timer, struct acceptor, retry));
 }
 
-int acceptor_start(struct acceptor *acceptor, struct loop *loop, struct listener *listener,
-                   const struct acceptor_owner *owner)
+void acceptor_start(struct acceptor *acceptor, struct loop *loop, struct listener *listener,
+                    const struct acceptor_owner *owner)
 {
     *acceptor = (struct acceptor){.owner = owner, .loop = loop, .listener = listener};
     acceptor->watch.event = on_event;
     timer_init(&acceptor->retry, on_retry);
     task_init(&acceptor->resume, on_resume);
-    if (!listener->single)
-        return watch_all(acceptor);
     acceptor_resume(acceptor);
-    return 0;
 }
 
 void acceptor_resume(struct acceptor *acceptor)

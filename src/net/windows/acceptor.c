@@ -264,8 +264,8 @@ static void on_renew(struct timer *timer)
     timer_set(&acceptor->loop->timers, timer, RENEW_EVERY);
 }
 
-int acceptor_start(struct acceptor *acceptor, struct loop *loop, struct listener *listener,
-                   const struct acceptor_owner *owner)
+void acceptor_start(struct acceptor *acceptor, struct loop *loop, struct listener *listener,
+                    const struct acceptor_owner *owner)
 {
     *acceptor = (struct acceptor){.owner = owner, .loop = loop, .listener = listener};
     timer_init(&acceptor->retry, on_retry);
@@ -277,7 +277,6 @@ int acceptor_start(struct acceptor *acceptor, struct loop *loop, struct listener
     if (listener_moves(listener))
         timer_set(&loop->timers, &acceptor->renew, RENEW_EVERY);
     acceptor_resume(acceptor);
-    return 0;
 }
 
 void acceptor_resume(struct acceptor *acceptor)
