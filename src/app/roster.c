@@ -81,11 +81,20 @@ static struct post *post_by_name(const struct roster *roster, const char *name)
     return NULL;
 }
 
-static struct listener *listener_by_endpoint(const struct roster *roster,
-                                             const struct endpoint *endpoint)
+/* The socket that is open for this endpoint already: the forward's own, or one that changes hands.
+ * Port 0 is any port: what is open for one forward's is not what another one asks for. */
+static struct listener *open_listener(const struct roster *roster,
+                                      const struct forward_config *config)
 {
+    const struct endpoint *listen = &config->listen;
+    const struct post *own = post_by_name(roster, config->name);
+
+    if (own && own->listener && endpoint_equal(listen_of(own), listen))
+        return own->listener;
+    if (listen->family == FAMILY_TCP && listen->u.tcp.port == 0)
+        return NULL;
     for (size_t i = 0; i < roster->count; i++) {
-        if (roster->posts[i].listener && endpoint_equal(listen_of(&roster->posts[i]), endpoint))
+        if (roster->posts[i].listener && endpoint_equal(listen_of(&roster->posts[i]), listen))
             return roster->posts[i].listener;
     }
     return NULL;
@@ -95,7 +104,7 @@ static struct listener *listener_by_endpoint(const struct roster *roster,
 static int find_listener(struct roster *roster, const struct forward_config *config,
                          struct listener **out, struct err *err)
 {
-    struct listener *open = listener_by_endpoint(roster, &config->listen);
+    struct listener *open = open_listener(roster, config);
 
     *out = NULL;
     if (open) {

@@ -94,6 +94,20 @@ def test_what_stays_is_not_touched(service, folder, workers):
         assert relay.stop() == 0
 
 
+def test_any_port_is_another_one_for_each_forward(service, servers):
+    """Port 0 names no socket: each forward keeps the one it got."""
+
+    def say(name):
+        return lambda stream: stream.sendall(stream.recv(100) and name.encode())
+
+    targets = {name: servers(serve=say(name)) for name in ("a", "b")}
+    forwards = {name: ("tcp:127.0.0.1:0", target.endpoint) for name, target in targets.items()}
+    relay = service.start(forwards)
+    assert service.reload().returncode == 0
+    for name in forwards:
+        assert ask(relay.address(name)) == name.encode()
+
+
 def test_new_clients_meet_the_new_target(service, folder, servers):
     """The old session keeps the old one."""
     old, new = servers(), servers(serve=lambda stream: stream.sendall(b"new"))
