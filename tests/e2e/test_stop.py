@@ -7,6 +7,7 @@ import pytest
 
 from deadline import eventually
 from peers import accept, ask, connect, endpoint_of, is_reset, listen, read_exactly, refuses
+from program import Relay
 
 WORKERS = pytest.mark.parametrize("workers", [1, 4])
 SIGNALS = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -129,6 +130,25 @@ def test_a_client_that_waits_for_its_target_is_let_go(relays):
         relay.signal(signal.SIGTERM)
         assert relay.wait() == 0
         assert is_reset(client)
+
+
+@pytest.mark.parametrize("pump", ["auto", "stream"])
+def test_killed_it_leaves_no_clean_end(pump):
+    """Nobody can ask a killed process to reset its sessions: the kernel must do it."""
+    with listen() as target:
+        relay = Relay("forward", "tcp:127.0.0.1:0", endpoint_of(target), "-o", f"pump={pump}")
+        try:
+            client = connect(relay.wait_ready().address())
+            server = accept(target)
+            server.sendall(b"the first half")
+            assert read_exactly(client, 14) == b"the first half"
+        finally:
+            relay.signal(signal.SIGKILL)
+            relay.wait()
+        assert is_reset(client)
+        assert is_reset(server)
+        client.close()
+        server.close()
 
 
 def test_many_sessions(relays, clients):

@@ -282,14 +282,6 @@ void conn_close_writer(struct conn *conn)
         uv_close(writer, on_stream_closed);
 }
 
-/* Closing after this sends a reset. Only TCP has one; on vsock SO_LINGER would block close(). */
-static void reset_on_close(const struct conn *conn)
-{
-    struct linger linger = {.l_onoff = 1, .l_linger = 0};
-    if (conn->family == FAMILY_TCP)
-        setsockopt(conn_fd(conn), SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
-}
-
 static void close_streams(struct conn_streams *streams)
 {
     for (int i = streams->open; i-- > 0;) {
@@ -302,8 +294,8 @@ static void close_streams(struct conn_streams *streams)
 
 void conn_close(struct conn *conn, enum conn_end how)
 {
-    if (how == CONN_RESET)
-        reset_on_close(conn);
+    if (conn->family == FAMILY_TCP)
+        sock_reset_on_close(conn_fd(conn), how == CONN_RESET);
     if (conn->streams)
         close_streams(conn->streams);
     if (conn->loop)
@@ -321,8 +313,11 @@ void conn_close(struct conn *conn, enum conn_end how)
 
 int conn_adopt(struct conn *conn, struct loop *loop, const struct incoming *incoming)
 {
-    int status = conn_open(conn, loop, incoming->rfd, incoming->wfd, incoming->family);
+    int status;
 
+    if (incoming->family == FAMILY_TCP) /* the listener may be inherited: see sock_create */
+        sock_reset_on_close(incoming->rfd, true);
+    status = conn_open(conn, loop, incoming->rfd, incoming->wfd, incoming->family);
     if (status != 0) {
         incoming_refuse(incoming);
         conn_init(conn);

@@ -50,8 +50,16 @@ static bool is_loopback(const struct address *address)
     return IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
 }
 
+void sock_reset_on_close(int fd, bool on)
+{
+    struct linger linger = {.l_onoff = on, .l_linger = 0};
+
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
+}
+
 static void set_tcp(int fd, const struct address *address, const struct sock_options *options)
 {
+    sock_reset_on_close(fd, true);
     set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     set_int(fd, SOL_SOCKET, SO_OOBINLINE, 1); /* or an urgent byte would be lost */
     if (options->user_timeout)
