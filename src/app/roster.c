@@ -290,6 +290,8 @@ static void replace(struct roster *roster, struct post *posts, size_t count, uin
             open_gates(roster, &posts[i]);
     }
     release_posts(roster->posts, roster->count);
+    if (roster->count > 0) /* whoever asks for a reload again will find closed what closes here */
+        crew_settle(roster->crew);
     roster->posts = posts;
     roster->count = count;
     roster->pause = FIRST_PAUSE;

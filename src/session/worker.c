@@ -221,6 +221,12 @@ static void on_abort_forward(struct worker *worker, struct message *message)
     free(order);
 }
 
+static void on_settle(struct worker *worker, struct message *message)
+{
+    (void)message;
+    uv_sem_post(worker->settled);
+}
+
 /* A worker that has ended needs no waking. */
 static void wake(struct worker *worker)
 {
@@ -313,6 +319,7 @@ int worker_start(struct worker *worker, struct crew *crew, struct err *err)
     list_init(&worker->mailbox);
     worker->drain.handle = on_drain;
     worker->abort.handle = on_abort;
+    worker->settle.handle = on_settle;
     if (loop_init(&worker->loop, err) != 0)
         return -1;
     if (pumps_create(&worker->loop, &worker->pumps, err) != 0)
@@ -386,6 +393,21 @@ int worker_abort_forward(struct worker *worker, struct forward *forward, const c
     *order = (struct forward_abort){{.handle = on_abort_forward}, forward_share(forward), reason};
     worker_post(worker, &order->message);
     return 0;
+}
+
+void crew_settle(struct crew *crew)
+{
+    uv_sem_t settled;
+
+    if (uv_sem_init(&settled, 0) != 0)
+        return;
+    for (unsigned i = 0; i < crew->count; i++) {
+        crew->workers[i].settled = &settled;
+        worker_post(&crew->workers[i], &crew->workers[i].settle);
+    }
+    for (unsigned i = 0; i < crew->count; i++)
+        uv_sem_wait(&settled);
+    uv_sem_destroy(&settled);
 }
 
 void worker_drain(struct worker *worker)

@@ -55,7 +55,8 @@ struct worker {
     struct list mailbox;
     bool ended;        /* nobody may wake it any more */
     atomic_bool asked; /* by the watchdog; cleared by the loop */
-    struct message drain, abort;
+    struct message drain, abort, settle;
+    uv_sem_t *settled; /* for `settle` */
 };
 
 /* Starts the thread. Returns 0 or -1 and nothing is left. */
@@ -77,6 +78,9 @@ void worker_close_gate(struct gate *gate);
 
 /* From any thread: breaks off the sessions of a forward. Returns -1 where memory is short. */
 int worker_abort_forward(struct worker *worker, struct forward *forward, const char *reason);
+
+/* From the main thread: returns once all workers have done what they were told before. */
+void crew_settle(struct crew *crew);
 
 /* From any thread, once each: stop accepting, and end when the last session has ended; break off
  * all sessions. */
