@@ -108,6 +108,26 @@ def test_sockets_are_handed_over_by_name(relays, servers, folder, workers):
     assert os.path.lexists(addresses[1])  # systemd's, not ours to remove
 
 
+def test_systemd_itself_hands_sockets_over(relays, echo_server, folder):
+    """It starts the relay as the first client comes, who is not lost."""
+    words = [f"--listen={folder}/{name}.sock" for name in "ab"]
+    activate = ["systemd-socket-activate", *words, "--fdname=a:b", *passed(ENVIRONMENT)]
+    forwards = "".join(
+        f"[forward {name}]\nlisten = systemd:{name}\nconnect = {echo_server.endpoint}\n"
+        for name in "ab"
+    )
+    relay = relays.start("run", "-c", "-", text=forwards, wrapper=activate)
+    relay.wait_log("Listening on .*/b.sock")
+    assert ask(f"{folder}/a.sock") == b"hello"
+    assert ask(f"{folder}/b.sock") == b"hello"
+    relay.wait_ready()
+
+
+def passed(environment):
+    """systemd-socket-activate passes on what it is told to, only."""
+    return [f"--setenv={name}" for name in environment if name.startswith(("LC_", "ASAN", "TSAN"))]
+
+
 def test_a_socket_of_no_such_name():
     with listen() as listener:
         options = hand_over([(listener, "web")])
