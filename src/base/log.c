@@ -207,27 +207,30 @@ static void write_out(const char *line, size_t length)
     uv_mutex_unlock(&lock);
 }
 
-static bool goes_to_system(void)
+static bool has_system(void)
 {
-    int answer = atomic_load_explicit(&to_system, memory_order_relaxed);
+    int answer = atomic_load(&to_system);
 
     if (answer < 0) {
         answer = log_system_open();
         atomic_store(&to_system, answer);
     }
-    return answer && !file_path[0];
+    return answer;
 }
 
 static void write_event(enum log_level level, const char *message, const struct log_field *fields,
                         size_t count)
 {
+    bool system = has_system() && !file_path[0];
     char line[LINE];
     size_t used = 0;
 
+    if (!file_path[0])
+        append(line, sizeof line, &used, "%s", log_system_prefix(level));
     if (atomic_load(&line_format) == LOG_FORMAT_JSON) {
         append_json(line, sizeof line, &used, level, message, fields, count);
     } else {
-        if (goes_to_system() && log_system_write(level, message, fields, count) == 0)
+        if (system && log_system_write(level, message, fields, count) == 0)
             return;
         append_time(line, sizeof line, &used);
         append(line, sizeof line, &used, " %s: %s\n", level_names[level], message);

@@ -16,6 +16,10 @@ FILE *log_file_open(const char *path);
  * connected to it; the Event Log of a Windows service). Asked once. */
 bool log_system_open(void);
 
+/* What a line on standard error begins with, so that the system's log learns its level ("<4>"), or
+ * "" where it goes elsewhere. After log_system_open. */
+const char *log_system_prefix(enum log_level level);
+
 /* One event to the system's log. Any thread. Returns 0, or -1: it has to go to standard error. */
 int log_system_write(enum log_level level, const char *message, const struct log_field *fields,
                      size_t count);

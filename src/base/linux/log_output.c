@@ -1,5 +1,6 @@
 /* The journal's native protocol (systemd.io/JOURNAL_NATIVE_PROTOCOL): one datagram an event, a
- * field a line. */
+ * field a line. What can't be sent that way, JSON among it, goes to standard error with the level
+ * in front (sd-daemon(3)). */
 
 #include "base/log_output.h"
 
@@ -25,10 +26,12 @@ FILE *log_file_open(const char *path)
 }
 
 static const int priorities[] = {3, 4, 6, 7}; /* syslog's, by level */
+static const char *const prefixes[] = {"<3>", "<4>", "<6>", "<7>"};
 static int journal = -1;
+static bool stderr_is_journal;
 
 /* JOURNAL_STREAM is "DEVICE:INODE" of the standard error that the service manager gave us. */
-static bool stderr_is_journal(void)
+static bool find_journal(void)
 {
     const char *stream = getenv("JOURNAL_STREAM");
     struct stat info;
@@ -44,7 +47,8 @@ bool log_system_open(void)
 {
     struct sockaddr_un address = {AF_UNIX, "/run/systemd/journal/socket"};
 
-    if (!stderr_is_journal())
+    stderr_is_journal = find_journal();
+    if (!stderr_is_journal)
         return false;
     journal = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (journal >= 0 && connect(journal, (const struct sockaddr *)&address, sizeof address) == 0)
@@ -53,6 +57,11 @@ bool log_system_open(void)
         close(journal);
     journal = -1;
     return false;
+}
+
+const char *log_system_prefix(enum log_level level)
+{
+    return stderr_is_journal ? prefixes[level] : "";
 }
 
 /* A line feed in a value would begin another field. */

@@ -1,0 +1,160 @@
+"""systemd's journal: events with fields by its own protocol, or lines with their priority."""
+
+import json
+import os
+import re
+import socket
+
+import pytest
+
+import namespace
+from deadline import PATIENCE
+from peers import ask, endpoint_of, is_turned_away, listen
+from program import ENVIRONMENT
+
+
+class Journal:
+    """What stands behind a service's standard error, and the journal's socket, as the relay will
+    find it at its usual place."""
+
+    def __init__(self, folder):
+        self.folder = f"{folder}/journal"
+        os.mkdir(self.folder)
+        self.native = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.native.bind(f"{self.folder}/socket")
+        self.native.settimeout(PATIENCE)
+        self.stderr, self.relays_stderr = socket.socketpair()
+        self.stderr.settimeout(PATIENCE)
+        info = os.fstat(self.relays_stderr.fileno())
+        self.stream = f"{info.st_dev}:{info.st_ino}"
+
+    def options(self):
+        place = "/run/systemd/journal"
+        mounts = (f"mkdir -p {place}", f"mount --bind '{self.folder}' {place}")
+        return {
+            "wrapper": namespace.script("mount -t tmpfs none /run", *mounts),
+            "env": {**ENVIRONMENT, "JOURNAL_STREAM": self.stream},
+            "stderr": self.relays_stderr,
+        }
+
+    def wait_event(self, pattern):
+        """The next event whose message matches, as a dictionary."""
+        while True:
+            lines = self.native.recv(65536).decode().splitlines()
+            event = dict(line.split("=", 1) for line in lines)
+            if re.search(pattern, event["MESSAGE"]):
+                return event
+
+    def no_events(self):
+        self.native.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            self.native.recv(1)
+
+    def lines(self):
+        """All of standard error, once the relay has ended."""
+        self.relays_stderr.close()
+        pieces = []
+        while piece := self.stderr.recv(65536):
+            pieces.append(piece)
+        return b"".join(pieces).decode().splitlines()
+
+    def close(self):
+        for one in (self.native, self.stderr, self.relays_stderr):
+            one.close()
+
+
+@pytest.fixture
+def journal(relays, folder):
+    namespace.require()
+    opened = Journal(folder)
+    yield opened
+    opened.close()
+
+
+def test_a_session_is_an_event_with_fields(relays, echo_server, journal):
+    relay = relays.forward("tcp:127.0.0.1:0", echo_server.endpoint, **journal.options())
+    assert ask(relay.address()) == b"hello"
+    event = journal.wait_event("session 1: .*done after")
+    assert event["SYSLOG_IDENTIFIER"] == "hvrelay"
+    assert event["PRIORITY"] == "6"
+    assert event["HVRELAY_FORWARD"] == "forward"
+    assert event["HVRELAY_SESSION"] == "1"
+    assert event["HVRELAY_CLIENT"].startswith("tcp:127.0.0.1:")
+    assert event["HVRELAY_TARGET"] == echo_server.endpoint
+    assert (event["HVRELAY_OUTCOME"], event["HVRELAY_REASON"]) == ("done", "")
+    assert (event["HVRELAY_BYTES_UP"], event["HVRELAY_BYTES_DOWN"]) == ("5", "5")
+    assert event["HVRELAY_DURATION_MS"].isdigit()
+    assert relay.stop() == 0
+    assert journal.lines() == []
+
+
+def test_levels_are_priorities(relays, journal):
+    with listen() as somebody:
+        nobody = endpoint_of(somebody)
+    relay = relays.forward("tcp:127.0.0.1:0", nobody, **journal.options())
+    assert journal.wait_event("listening on")["PRIORITY"] == "6"
+    assert is_turned_away(relay.address())
+    assert journal.wait_event("session 1: .*nobody listens there")["PRIORITY"] == "4"
+    relay.signal(1)
+    assert journal.wait_event("nothing to reload")["PRIORITY"] == "3"
+
+
+def test_no_value_forges_a_field(relays, journal, folder):
+    path = f"{folder}/x\nPRIORITY=0\nHVRELAY_SESSION=9"
+    options = journal.options()
+    relay = relays.start("forward", "tcp:127.0.0.1:0", f"unix:{path}", **options).wait_ready()
+    assert is_turned_away(relay.address())
+    event = journal.wait_event("session 1: ")
+    assert (event["PRIORITY"], event["HVRELAY_SESSION"]) == ("4", "1")
+    assert event["HVRELAY_TARGET"].count("?") == 2
+
+
+def test_json_lines_have_their_priority_in_front(relays, journal):
+    """They are for whoever reads the journal's messages: not taken apart into fields."""
+    with listen() as somebody:
+        nobody = endpoint_of(somebody)
+    relay = relays.forward("tcp:127.0.0.1:0", nobody, "log_format=json", **journal.options())
+    assert is_turned_away(relay.address())
+    assert relay.stop() == 0
+    lines = journal.lines()
+    assert len(lines) >= 3
+    for line in lines:
+        prefix, event = line[:3], json.loads(line[3:])
+        assert prefix == {"info": "<6>", "warning": "<4>"}[event["level"]]
+    assert any(line.startswith("<4>") for line in lines)
+    journal.no_events()
+
+
+def test_a_journal_that_cannot_be_reached(relays, echo_server, journal):
+    """Its socket is gone: lines, then, with their priority."""
+    options = journal.options()
+    os.unlink(f"{journal.folder}/socket")
+    relay = relays.forward("tcp:127.0.0.1:0", echo_server.endpoint, **options)
+    assert ask(relay.address()) == b"hello"
+    assert relay.stop() == 0
+    lines = journal.lines()
+    assert all(re.match(r"<6>20\d\d-\d\d-\d\dT\S+Z info: ", line) for line in lines)
+    assert any("session 1: " in line for line in lines)
+
+
+@pytest.mark.parametrize("stream", ["1:1", "", "nonsense"])
+def test_standard_error_that_is_something_else(relays, echo_server, journal, stream):
+    """A shell that was started by a service, say, and has turned it elsewhere."""
+    options = journal.options()
+    options["env"]["JOURNAL_STREAM"] = stream
+    relay = relays.forward("tcp:127.0.0.1:0", echo_server.endpoint, **options)
+    assert relay.stop() == 0
+    assert all(re.match(r"20\d\d-", line) for line in journal.lines())
+    journal.no_events()
+
+
+def test_a_log_file_goes_before_the_journal(relays, echo_server, journal, folder):
+    relay = relays.forward(
+        "tcp:127.0.0.1:0", echo_server.endpoint, f"log_file={folder}/log", **journal.options()
+    )
+    assert ask(relay.address()) == b"hello"
+    assert relay.stop() == 0
+    with open(f"{folder}/log") as file:
+        assert all(re.match(r"20\d\d-", line) for line in file)
+    assert journal.lines() == []
+    journal.no_events()
