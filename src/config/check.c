@@ -22,18 +22,6 @@ static void check_endpoint(struct reader *reader, int line, const struct endpoin
     reader_complain(reader, line, "cannot use '%s': %s", text, err.msg);
 }
 
-/* FNV-1a of what the forward listens on: only where two are alike the texts are compared. */
-static uint32_t hash_endpoint(const struct endpoint *endpoint)
-{
-    char text[ENDPOINT_TEXT];
-    uint32_t hash = 2166136261u;
-
-    endpoint_format(endpoint, text, sizeof text);
-    for (const char *c = text; *c; c++)
-        hash = (hash ^ (unsigned char)*c) * 16777619u;
-    return hash;
-}
-
 static bool may_stand_twice(const struct endpoint *endpoint)
 {
     return endpoint->family == FAMILY_TCP && endpoint->u.tcp.port == 0;
@@ -80,19 +68,54 @@ static void check_single(struct reader *reader, size_t index)
     }
 }
 
+static bool is_loopback(const char *host)
+{
+    return strcmp(host, "localhost") == 0 || strncmp(host, "127.", 4) == 0 ||
+           strcmp(host, "::1") == 0;
+}
+
+/* Does whoever connects to `connect` reach what listens on `listen`? As far as is told without
+ * looking up names and asking for own addresses. */
+static bool reaches(const struct endpoint *connect, const struct endpoint *listen)
+{
+    if (connect->family == FAMILY_TCP && listen->family == FAMILY_TCP &&
+        strcmp(listen->u.tcp.host, "*") == 0)
+        return connect->u.tcp.port == listen->u.tcp.port && is_loopback(connect->u.tcp.host);
+    if (connect->family == FAMILY_VSOCK && listen->family == FAMILY_VSOCK &&
+        listen->u.vsock.cid == VSOCK_CID_ANY)
+        return connect->u.vsock.port == listen->u.vsock.port &&
+               connect->u.vsock.cid == VSOCK_CID_LOCAL;
+    return !family_is_single(connect->family) && endpoint_equal(connect, listen);
+}
+
+/* One client of a forward to itself would make sessions without end. */
+static void check_loop(struct reader *reader, size_t index)
+{
+    const struct forward_config *forward = &reader->config->forwards[index];
+    const struct note *note = &reader->notes[index];
+    char text[ENDPOINT_TEXT];
+
+    if (!note->can_listen || !note->can_connect || !reaches(&forward->connect, &forward->listen))
+        return;
+    endpoint_format(&forward->connect, text, sizeof text);
+    reader_complain(reader, note->line, "forward '%s' connects to itself: it listens on '%s'",
+                    forward->name, text);
+}
+
 static void check_forward(struct reader *reader, size_t index)
 {
     const struct forward_config *forward = &reader->config->forwards[index];
     struct note *note = &reader->notes[index];
 
     if (note->can_listen) {
-        note->hash = hash_endpoint(&forward->listen);
+        note->hash = endpoint_hash(&forward->listen);
         check_endpoint(reader, note->line, &forward->listen);
         for (size_t i = 0; i < index; i++)
             check_pair(reader, i, index);
     }
     if (note->can_connect)
         check_endpoint(reader, note->line, &forward->connect);
+    check_loop(reader, index);
     check_single(reader, index);
 }
 

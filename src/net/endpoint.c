@@ -89,24 +89,38 @@ static bool is_host_character(unsigned char c)
     return isalnum(c) || strchr("-._:%", c);
 }
 
+/* Splits "HOST:PORT" or "[HOST]:PORT"; host is copied. Returns the port's text, or NULL. */
+static const char *split_host(const char *rest, char *host, struct err *err)
+{
+    size_t bracketed = rest[0] == '[' ? strcspn(rest, "]") : 0;
+    const char *port = split_last(rest, host, ENDPOINT_HOST);
+
+    if ((bracketed && strcmp(rest + bracketed, "]") == 0) || !strchr(rest, ':')) {
+        err_set(err, 0, "the port is missing");
+        return NULL;
+    }
+    if (!port) {
+        err_set(err, 0, "the host is longer than %d bytes", ENDPOINT_HOST - 1);
+        return NULL;
+    }
+    if (bracketed && rest + bracketed + 2 == port) {
+        host[bracketed] = '\0';
+        memmove(host, host + 1, bracketed);
+    } else if (strchr(host, ':')) {
+        err_set(err, 0, "an IPv6 address stands in brackets, as in 'tcp:[::1]:2222'");
+        return NULL;
+    }
+    return port;
+}
+
 static int parse_tcp(const char *rest, struct endpoint *out, struct err *err)
 {
     char *host = out->u.tcp.host;
-    const char *port_text = split_last(rest, host, ENDPOINT_HOST);
-    size_t length;
+    const char *port_text = split_host(rest, host, err);
     uint64_t port;
 
-    if (!port_text && strchr(rest, ':'))
-        return err_set(err, 0, "the host is longer than %d bytes", ENDPOINT_HOST - 1);
     if (!port_text)
-        return err_set(err, 0, "the port is missing");
-    length = strlen(host);
-    if (host[0] == '[' && length > 1 && host[length - 1] == ']') {
-        host[length - 1] = '\0';
-        memmove(host, host + 1, length - 1);
-    } else if (strchr(host, ':')) {
-        return err_set(err, 0, "an IPv6 address stands in brackets, as in 'tcp:[::1]:2222'");
-    }
+        return -1;
     if (host[0] == '\0')
         return err_set(err, 0, "the host is missing: write '*' for all addresses");
     for (const char *c = host; strcmp(host, "*") != 0 && *c; c++) {
@@ -436,13 +450,4 @@ int endpoint_parse(const char *text, enum endpoint_role role, struct endpoint *o
 void endpoint_format(const struct endpoint *endpoint, char *out, size_t size)
 {
     grammars[endpoint->family].format(endpoint, out, size);
-}
-
-bool endpoint_equal(const struct endpoint *a, const struct endpoint *b)
-{
-    char text_a[ENDPOINT_TEXT], text_b[ENDPOINT_TEXT];
-
-    endpoint_format(a, text_a, sizeof text_a);
-    endpoint_format(b, text_b, sizeof text_b);
-    return strcmp(text_a, text_b) == 0;
 }

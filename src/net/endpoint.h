@@ -96,7 +96,10 @@ int endpoint_parse(const char *text, enum endpoint_role role, struct endpoint *o
 /* Always fits ENDPOINT_TEXT. */
 void endpoint_format(const struct endpoint *endpoint, char *out, size_t size);
 
+/* Are they the same place, however each was written ("vsock:1:22", "vsock:local:22")? Nothing is
+ * looked up. Endpoints that are equal have the same hash. */
 bool endpoint_equal(const struct endpoint *a, const struct endpoint *b);
+uint32_t endpoint_hash(const struct endpoint *endpoint);
 
 const char *family_name(enum family family);
 

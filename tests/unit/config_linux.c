@@ -29,6 +29,21 @@ static void every_pump(void **state)
     }
 }
 
+/* Goal: one place is one place, however it is written. */
+static void names_of_one_socket(void **state)
+{
+    (void)state;
+    read_text(&reading, "[forward a]\nlisten = vsock:local:22\nconnect = unix:@a\n"
+                        "[forward b]\nlisten = vsock:1:22\nconnect = unix:@a\n"
+                        "[forward c]\nlisten = hyperv:any:22\nconnect = unix:@a\n[forward d]\n"
+                        "listen = hyperv:any:00000016-facb-11e6-bd58-64006a7986d3\n"
+                        "connect = unix:@a\n");
+    assert_complaints(
+        &reading,
+        (const char *const[]){"T:4: forwards 'a' and 'b' both listen on 'vsock:1:22'",
+                              "T:10: forwards 'c' and 'd' both listen on 'hyperv:any:", NULL});
+}
+
 static void the_control_socket(void **state)
 {
     static const char forward[] = "[forward a]\nlisten = unix:@a\nconnect = unix:@b\n";
@@ -190,6 +205,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_pump),
+        cmocka_unit_test(names_of_one_socket),
         cmocka_unit_test(the_control_socket),
         cmocka_unit_test(only_a_good_control_socket_is_found),
         cmocka_unit_test(users_and_groups),

@@ -136,6 +136,37 @@ static void endpoints_that_two_listen_on(void **state)
     reading_free(&reading);
 }
 
+#define PAIR(listen, connect) "[forward a]\nlisten = " listen "\nconnect = " connect "\n"
+
+/* Goal: a forward whose clients would be its own clients again is refused; one that only looks so
+ * is not. */
+static void forwards_to_themselves(void **state)
+{
+    static const char *const loops[] = {
+        PAIR("tcp:127.0.0.1:80", "tcp:127.0.0.1:80"), PAIR("tcp:*:80", "tcp:127.0.0.2:80"),
+        PAIR("tcp:*:80", "tcp:localhost:80"),         PAIR("tcp:*:80", "tcp:[::1]:80"),
+        PAIR("vsock:local:22", "vsock:1:22"),         PAIR("vsock:any:22", "vsock:local:22"),
+        PAIR("tcp:[::1]:80", "tcp:[::1]:80"),
+    };
+    static const char *const good[] = {
+        PAIR("tcp:127.0.0.1:80", "tcp:127.0.0.1:81"), PAIR("tcp:127.0.0.1:80", "tcp:127.0.0.2:80"),
+        PAIR("tcp:*:80", "tcp:127.0.0.1:81"),         PAIR("tcp:*:80", "tcp:10.0.0.1:80"),
+        PAIR("tcp:127.0.0.1:0", "tcp:127.0.0.1:80"),  PAIR("tcp:127.0.0.1:80", "tcp:[::1]:80"),
+    };
+
+    (void)state;
+    for (size_t i = 0; i < LENGTH(loops); i++) {
+        read_text(&reading, loops[i]);
+        assert_in_range(reading.count, 1, 2); /* a system without vsock says so, too */
+        assert_contains(reading.complaints[reading.count - 1],
+                        "T:1: forward 'a' connects to itself");
+    }
+    for (size_t i = 0; i < LENGTH(good); i++) {
+        read_good(good[i]);
+        reading_free(&reading);
+    }
+}
+
 static void what_is_missing(void **state)
 {
     (void)state;
@@ -203,6 +234,7 @@ int main(void)
         cmocka_unit_test(keys_that_are_not),
         cmocka_unit_test(what_stands_twice),
         cmocka_unit_test(endpoints_that_two_listen_on),
+        cmocka_unit_test(forwards_to_themselves),
         cmocka_unit_test(what_is_missing),
         cmocka_unit_test(endpoints_are_no_defaults),
         cmocka_unit_test(what_stands_in_the_wrong_place),
