@@ -22,6 +22,7 @@ struct relay {
     uv_write_t feed;
     char room[16384]; /* a read is handled before the next one asks for room */
     const char *program;
+    const char *path; /* of its configuration; "-": it comes on standard input */
     char *config;
 
     uv_mutex_t lock;
@@ -105,7 +106,7 @@ static void on_wake(uv_async_t *wake)
 
 static int spawn(struct relay *relay)
 {
-    char *args[] = {(char *)relay->program, (char *)"run", (char *)"-c", (char *)"-", NULL};
+    char *args[] = {(char *)relay->program, (char *)"run", (char *)"-c", (char *)relay->path, NULL};
     uv_stdio_container_t stdio[3] = {
         {UV_CREATE_PIPE | UV_READABLE_PIPE, {.stream = (uv_stream_t *)&relay->in}},
         {UV_CREATE_PIPE | UV_WRITABLE_PIPE, {.stream = (uv_stream_t *)&relay->out}},
@@ -189,7 +190,7 @@ static void bound_quarantine(void)
     uv_os_setenv("ASAN_OPTIONS", options);
 }
 
-struct relay *relay_start(const char *program, const char *config)
+static struct relay *start(const char *program, const char *path, const char *config)
 {
     static const char *const ready[] = {"ready", NULL};
     struct relay *relay = calloc(1, sizeof *relay);
@@ -197,6 +198,7 @@ struct relay *relay_start(const char *program, const char *config)
     bound_quarantine();
     assert_non_null(relay);
     relay->program = program;
+    relay->path = path;
     relay->config = malloc(strlen(config) + 1);
     assert_non_null(relay->config);
     strcpy(relay->config, config);
@@ -217,7 +219,7 @@ struct relay *relay_start(const char *program, const char *config)
         relay_free(relay);
         if (error != 0)
             fail_msg("cannot start '%s': %s", program, uv_strerror(error));
-        fail_msg("'%s' did not say 'ready'; its configuration was\n%s", program, config);
+        fail_msg("'%s' did not say 'ready'; its configuration was (%s)\n%s", program, path, config);
     }
     uv_mutex_lock(&relay->lock);
     bool last = strcmp(relay->said.line[relay->said.count - 1], "ready") == 0;
@@ -227,6 +229,16 @@ struct relay *relay_start(const char *program, const char *config)
         fail_msg("'ready' is not the last line that '%s' said", program);
     }
     return relay;
+}
+
+struct relay *relay_start(const char *program, const char *config)
+{
+    return start(program, "-", config);
+}
+
+struct relay *relay_start_file(const char *program, const char *path)
+{
+    return start(program, path, "");
 }
 
 const char *relay_endpoint(struct relay *relay, const char *name)

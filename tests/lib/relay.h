@@ -12,6 +12,9 @@ struct relay;
  * `ready`. Ends the test, with the relay's log printed, when it does not within PATIENCE_MS. */
 struct relay *relay_start(const char *program, const char *config);
 
+/* The same for `program run -c path`: a relay that can be asked to read its configuration again. */
+struct relay *relay_start_file(const char *program, const char *path);
+
 /* The endpoint of the `listening NAME ENDPOINT` line; ends the test when there was none. Lives as
  * long as the relay. */
 const char *relay_endpoint(struct relay *relay, const char *name);

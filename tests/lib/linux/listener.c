@@ -32,15 +32,29 @@ static void fill_backlog(struct listener *listener)
     fail_msg("the backlog of '%s' does not fill up", listener->endpoint);
 }
 
+/* A socket bound to the address, or -1 and errno. What is left of old connections is no obstacle.
+ */
+static int bound_socket(const struct address *address)
+{
+    int on = 1, fd = address_socket(address, SOCK_NONBLOCK);
+    if (fd < 0)
+        return -1;
+    if (address->storage.ss_family == AF_INET)
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (bind(fd, (const struct sockaddr *)&address->storage, address->len) == 0)
+        return fd;
+    close(fd);
+    return -1;
+}
+
 struct listener *listener_open(const struct family *family, enum listener_kind kind)
 {
     struct listener *listener = calloc(1, sizeof *listener);
     assert_non_null(listener);
     memset(listener->fillers, -1, sizeof listener->fillers);
     address_to_bind(family, &listener->address);
-    listener->fd = address_socket(&listener->address, SOCK_NONBLOCK);
-    if (listener->fd < 0 || bind(listener->fd, (struct sockaddr *)&listener->address.storage,
-                                 listener->address.len) != 0)
+    listener->fd = bound_socket(&listener->address);
+    if (listener->fd < 0)
         fail_msg("cannot bind a target of family %s: %s", family->name, strerror(errno));
     address_of_bound(family, listener->fd, listener->endpoint);
 
@@ -67,6 +81,28 @@ struct peer *listener_accept(struct listener *listener, uint64_t timeout_ms)
     return peer_of_socket(fd, &listener->address);
 }
 
+void listener_down(struct listener *listener)
+{
+    close(listener->fd);
+    listener->fd = -1;
+    if (address_path(&listener->address) != NULL)
+        unlink(address_path(&listener->address));
+}
+
+bool listener_up(struct listener *listener)
+{
+    struct address address = {0};
+
+    address_to_reach(listener->endpoint, &address);
+    int fd = bound_socket(&address);
+    if (fd < 0)
+        return false;
+    if (listen(fd, 1024) != 0)
+        fail_msg("cannot listen on '%s': %s", listener->endpoint, strerror(errno));
+    listener->fd = fd;
+    return true;
+}
+
 void listener_close(struct listener *listener)
 {
     if (listener == NULL)
@@ -74,8 +110,7 @@ void listener_close(struct listener *listener)
     for (size_t i = 0; i < sizeof listener->fillers / sizeof listener->fillers[0]; i++)
         if (listener->fillers[i] >= 0)
             close(listener->fillers[i]);
-    close(listener->fd);
-    if (address_path(&listener->address) != NULL)
-        unlink(address_path(&listener->address));
+    if (listener->fd >= 0)
+        listener_down(listener);
     free(listener);
 }

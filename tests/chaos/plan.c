@@ -1,0 +1,161 @@
+#include "plan.h"
+
+#include "../lib/random.h"
+
+#include <string.h>
+
+#define KIB UINT64_C(1024)
+#define MIB (KIB * 1024)
+
+enum { FAMILIES_MAX = 16 };
+
+uint64_t draw(uint64_t *random, uint64_t n)
+{
+    return (random_next(random) >> 16) % n;
+}
+
+static bool chance(uint64_t *random, unsigned percent)
+{
+    return draw(random, 100) < percent;
+}
+
+void plan_scenario(uint64_t *random, struct plan *plan)
+{
+    static const enum ending endings[] = {ENDING_CALM,  ENDING_CALM,  ENDING_CALM,  ENDING_CALM,
+                                          ENDING_DRAIN, ENDING_DRAIN, ENDING_ABORT, ENDING_KILL};
+
+    plan->workers = (unsigned)draw(random, 3) + 1;
+    plan->lanes = (unsigned)draw(random, LANES_MAX) + 1;
+    plan->sessions = (unsigned)draw(random, SESSIONS_MAX) + 1;
+    plan->live = (unsigned)draw(random, 40) + 1;
+    plan->patient = chance(random, 40);
+    plan->restart_chance = chance(random, 30) ? 100 : 0;
+    plan->reload_chance = chance(random, 40) ? 400 : 0;
+    plan->ending = endings[draw(random, sizeof endings / sizeof *endings)];
+    plan->end_after = (unsigned)draw(random, plan->sessions) + 1;
+}
+
+/* Of those that can be opened here; TCP, which has resets, every other time. hyperv names are
+ * vsock's on Linux. */
+static const struct family *draw_family(uint64_t *random)
+{
+    static const struct family *usable[FAMILIES_MAX];
+    static size_t count;
+
+    if (count == 0)
+        for (const struct family *family = families; family->name != NULL; family++)
+            if (family->missing() == NULL && strncmp(family->name, "hyperv", 6) != 0)
+                usable[count++] = family;
+    return usable[chance(random, 50) ? 0 : draw(random, count)];
+}
+
+static void draw_limits(uint64_t *random, struct lane *lane)
+{
+    static const struct {
+        const char *lines, *breaks;
+        uint64_t size_max;
+    } limits[] = {
+        {"max_sessions = 2\n", NULL, 256 * KIB},
+        {"session_rate_limit = 4MiB/s\n", NULL, 128 * KIB},
+        {"rate_limit = 16MiB/s\n", NULL, 128 * KIB},
+        {"max_pending = 1\n", NULL, 256 * KIB},
+        {"idle_timeout = 30ms\n", "idle_timeout", 256 * KIB},
+        {"half_close_timeout = 20ms\n", "half_close_timeout", 256 * KIB},
+        {"session_timeout = 40ms\n", "session_timeout", 4 * MIB},
+    };
+    size_t which = draw(random, 2 * sizeof limits / sizeof *limits);
+
+    lane->limits = "";
+    lane->breaks = NULL;
+    lane->size_max = 6 * MIB;
+    if (which < sizeof limits / sizeof *limits) {
+        lane->limits = limits[which].lines;
+        lane->breaks = limits[which].breaks;
+        lane->size_max = limits[which].size_max;
+    }
+}
+
+void plan_change(uint64_t *random, struct lane *lane)
+{
+    static const char *const pumps[] = {"splice", "copy", "stream", "auto"};
+
+    lane->pump = pumps[draw(random, 4)];
+}
+
+void plan_lane(uint64_t *random, struct lane *lane)
+{
+    lane->front = draw_family(random);
+    lane->back = draw_family(random);
+    plan_change(random, lane);
+    draw_limits(random, lane);
+}
+
+/* Of every order of magnitude, the small ones more often. */
+static uint64_t draw_size(uint64_t *random, uint64_t most)
+{
+    static const uint64_t scales[] = {1, HELLO, 400, 8 * KIB, 100 * KIB, 100 * KIB, MIB, 6 * MIB};
+    uint64_t scale = scales[draw(random, sizeof scales / sizeof *scales)];
+
+    if (scale >= MIB && chance(random, 60))
+        scale = 300 * KIB;
+    return draw(random, (scale < most ? scale : most) + 1);
+}
+
+/* Some hundred moves at most. */
+static size_t draw_chunk(uint64_t *random, uint64_t size)
+{
+    uint64_t least = size / 100 + 1;
+    return (size_t)(least + draw(random, chance(random, 40) ? least : 256 * KIB - least));
+}
+
+static enum finish draw_finish(uint64_t *random, const struct lane *lane)
+{
+    if (lane->breaks != NULL && chance(random, 30))
+        return FINISH_STALL;
+    return chance(random, 10) ? FINISH_CLOSE : FINISH_END;
+}
+
+/* A reset at any moment: before anything, after some bytes in either direction, or whenever. */
+static void draw_abort(uint64_t *random, struct end_plan *plan, uint64_t other_size, uint64_t step)
+{
+    plan->abort_sent = plan->abort_received = plan->abort_step = NEVER;
+    if (!chance(random, 12))
+        return;
+    switch (draw(random, 4)) {
+    case 0:
+        plan->abort_sent = draw(random, plan->size + 1);
+        break;
+    case 1:
+        plan->abort_received = draw(random, other_size + 1);
+        break;
+    case 2:
+        plan->abort_step = step + draw(random, 4);
+        break;
+    default:
+        plan->abort_step = step + draw(random, 60);
+    }
+}
+
+void plan_session(uint64_t *random, const struct lane *lane, uint64_t step,
+                  struct end_plan plans[2])
+{
+    for (int side = CLIENT; side <= TARGET; side++) {
+        struct end_plan *plan = &plans[side];
+        bool hello = side == CLIENT && lane_needs_hello(lane);
+
+        plan->size = draw_size(random, lane->size_max);
+        if (hello && plan->size < HELLO)
+            plan->size = HELLO;
+        plan->finish = draw_finish(random, lane);
+        plan->write_max = draw_chunk(random, plan->size);
+        plan->pause_chance = chance(random, 30) ? (unsigned)draw(random, 256) : 0;
+        plan->pause_max = (unsigned)draw(random, 12);
+        plan->first_read = chance(random, 15) ? step + draw(random, 60) : 0;
+    }
+    plans[CLIENT].read_max = draw_chunk(random, plans[TARGET].size);
+    plans[TARGET].read_max = draw_chunk(random, plans[CLIENT].size);
+    if (plans[TARGET].finish == FINISH_STALL) /* or half_close_timeout would wait for ever */
+        plans[CLIENT].finish = FINISH_END;
+    draw_abort(random, &plans[CLIENT], plans[TARGET].size, step);
+    draw_abort(random, &plans[TARGET], plans[CLIENT].size, step);
+}

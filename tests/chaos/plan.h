@@ -1,0 +1,38 @@
+/* What a scenario will do, drawn from its random numbers. */
+#ifndef CHAOS_PLAN_H
+#define CHAOS_PLAN_H
+
+#include "crowd.h"
+
+/* How the relay ends. */
+enum ending {
+    ENDING_CALM,  /* is asked to stop when no session is left */
+    ENDING_DRAIN, /* is asked to stop while there are sessions: they may end */
+    ENDING_ABORT, /* is asked twice: they are broken */
+    ENDING_KILL   /* SIGKILL */
+};
+
+struct plan {
+    unsigned workers, lanes, sessions, live; /* live: at a time, at most */
+    unsigned restart_chance, reload_chance;  /* of 4096, in each step */
+    bool patient; /* a step of a pause takes a millisecond, not just a look at the others */
+    enum ending ending;
+    unsigned end_after; /* sessions begun, where it ends amid them */
+};
+
+/* A number below `n`. */
+uint64_t draw(uint64_t *random, uint64_t n);
+
+void plan_scenario(uint64_t *random, struct plan *plan);
+
+/* The pair of families, the pump and the limits of a lane. */
+void plan_lane(uint64_t *random, struct lane *lane);
+
+/* Another pump or none, other buffers: what a reload may change under way. */
+void plan_change(uint64_t *random, struct lane *lane);
+
+/* What both ends of a session on this lane do. */
+void plan_session(uint64_t *random, const struct lane *lane, uint64_t step,
+                  struct end_plan plans[2]);
+
+#endif
