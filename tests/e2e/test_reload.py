@@ -141,6 +141,21 @@ def test_no_client_is_lost_meanwhile(service, folder, echo_server):
                 assert exchange(client, b"hello") == b"hello"
 
 
+@pytest.mark.parametrize("workers", [1, 4])
+def test_once_it_is_reloaded_a_removed_forward_is_gone(service, folder, echo_server, workers):
+    """So the next reload can bring it back: its address is free."""
+    keep = {"keep": (f"unix:{folder}/keep.sock", echo_server.endpoint)}
+    where = f"{folder}/a.sock"
+    service.start(keep, program=f"workers = {workers}")
+    for turn in range(30):
+        service.write({**keep, f"a{turn}": (f"unix:{where}", echo_server.endpoint)})
+        assert service.reload().returncode == 0
+        assert ask(where) == b"hello"
+        service.write(keep)
+        assert service.reload().returncode == 0
+        assert refuses(where)
+
+
 def test_a_removed_forward_takes_nobody_new(service, folder):
     """Its sessions may end by themselves, for drain_timeout."""
     with listen() as target:
