@@ -119,7 +119,7 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
     end = memchr(client->request, '\n', client->asked);
     if (end) {
         *end = '\0';
-        uv_read_stop(stream);
+        conn_read_stop(&client->conn);
         handle(client);
     } else if (client->asked == REQUEST) {
         close_client(client);
@@ -167,7 +167,7 @@ static void on_accepted(struct acceptor *acceptor, const struct incoming *incomi
         return;
     }
     reader->data = client;
-    uv_read_start(reader, on_alloc, on_read);
+    conn_read_start(&client->conn, on_alloc, on_read);
 }
 
 static const struct acceptor_owner control_owner = {on_admit, on_retract, on_accepted, on_trouble};

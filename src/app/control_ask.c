@@ -76,7 +76,7 @@ static void on_dialled(void *arg, const struct err *err)
     }
     asking->reader->data = asking;
     asking->write.data = asking;
-    uv_read_start(asking->reader, on_alloc, on_read);
+    conn_read_start(&asking->conn, on_alloc, on_read);
     uv_write(&asking->write, asking->writer, &buffer, 1, on_written);
 }
 

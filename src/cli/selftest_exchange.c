@@ -101,7 +101,7 @@ static void on_echoed(uv_write_t *request, int status)
     if (exchange->over)
         return;
     if (status == 0)
-        uv_read_start(exchange->server.reader, on_server_alloc, on_server_read);
+        conn_read_start(&exchange->server.conn, on_server_alloc, on_server_read);
     else
         fail(exchange, "server", status);
 }
@@ -116,7 +116,7 @@ static void on_server_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *b
 
     if (count == 0 || exchange->over)
         return;
-    uv_read_stop(stream);
+    conn_read_stop(&server->conn);
     if (count < 0 && count != UV_EOF) {
         fail(exchange, "server", (int)count);
         return;
@@ -149,7 +149,7 @@ static int start_end(struct exchange *exchange, struct end *end, uv_alloc_cb all
     if (conn_streams(&end->conn, &end->reader, &end->writer, exchange->err) != 0)
         return -1;
     end->reader->data = exchange;
-    uv_read_start(end->reader, alloc, read);
+    conn_read_start(&end->conn, alloc, read);
     return 0;
 }
 

@@ -47,12 +47,22 @@ int conn_pending_error(struct conn *conn);
  * descriptor. */
 int conn_streams(struct conn *conn, uv_stream_t **reader, uv_stream_t **writer, struct err *err);
 
-/* False where one direction cannot end while the other goes on: a named pipe tells of its end by
- * being closed. */
-bool conn_half_closes(const struct conn *conn);
+/* In place of uv_read_start and uv_read_stop on the reader of conn_streams: that one direction of a
+ * named pipe has ended, which libuv does not know, is an EOF too. */
+void conn_read_start(struct conn *conn, uv_alloc_cb alloc, uv_read_cb read);
+void conn_read_stop(struct conn *conn);
 
-/* Ends the write half of a conn whose writer is a stream of its own. Of all others, uv_shutdown
- * does it. */
+/* In place of uv_shutdown on the writer, once all writes are done. UV_ENOTSUP where nothing tells
+ * the peer that one direction has ended but being closed: a named pipe of bytes. UV_EALREADY where
+ * the peer has closed the pipe. */
+int conn_shut(struct conn *conn, uv_shutdown_t *request, uv_shutdown_cb done);
+
+/* False where the peer may not learn that what is sent to it has ended: a named pipe of bytes, or
+ * one whose other end need not know that an empty message says so. */
+bool conn_knows_end(const struct conn *conn);
+
+/* Ends the write half of a conn whose writer is a stream of its own. Of all others, conn_shut does
+ * it. */
 void conn_close_writer(struct conn *conn);
 
 enum conn_end {

@@ -43,8 +43,9 @@ struct relay_end {
 };
 
 struct relay_owner {
-    /* One direction has come to its end; the other goes on. Called at most once. */
-    void (*half_closed)(void *arg);
+    /* One direction has come to its end; the other goes on. Called at most once. `known` is false
+     * where the side that it led to may not have learned of it (conn_knows_end). */
+    void (*half_closed)(void *arg, bool known);
     /* The relay is over, its conns are closed and it is gone: its last act. Called once, never
      * inside relay_start. */
     void (*done)(void *arg, const struct relay_end *end);

@@ -79,31 +79,42 @@ static struct way *opposite(struct way *way)
     return &way->relay->ways[way == &way->relay->ways[CLIENT] ? TARGET : CLIENT];
 }
 
-/* A client that can't be told of an end but by closing is done with its target's answer. The other
- * way round the answer is waited for: libuv closes a pipe that was shut once it has been quiet. */
-static bool ends_all(const struct way *way)
-{
-    const struct stream_relay *relay = way->relay;
-
-    return way == &relay->ways[TARGET] && !conn_half_closes(relay->side[CLIENT]);
-}
-
 static struct conn *source(struct way *way)
 {
     return way->relay->side[way == &way->relay->ways[TARGET]];
 }
 
-/* EOF has been passed on. */
+static struct conn *sink(struct way *way)
+{
+    return source(opposite(way));
+}
+
+/* EOF has been passed on, as well as it can be. */
 static void end_way(struct way *way)
 {
     struct stream_relay *relay = way->relay;
     struct relay_end end = {.broken = false};
 
     way->ended = true;
-    if (opposite(way)->ended || ends_all(way))
+    if (opposite(way)->ended)
         finish(relay, CONN_CLOSE, &end);
     else
-        relay->relay.owner->half_closed(relay->relay.arg);
+        relay->relay.owner->half_closed(relay->relay.arg, conn_knows_end(sink(way)));
+}
+
+/* How the EOF was told. A side that has ended itself may be gone, and nothing tells a pipe of bytes
+ * of an end but being closed: then a source that is gone itself wants no answer, and that of one
+ * which has only ended is waited for. */
+static void eof_told(struct way *way, int status)
+{
+    if (status == UV_ENOTSUP)
+        opposite(way)->ended |= conn_lost(source(way));
+    else if (status != 0 && status != UV_EALREADY &&
+             !(status == UV_ENOTCONN && opposite(way)->eof)) {
+        fail(way, false, status);
+        return;
+    }
+    end_way(way);
 }
 
 static void on_shutdown(uv_shutdown_t *request, int status)
@@ -114,32 +125,35 @@ static void on_shutdown(uv_shutdown_t *request, int status)
     relay->requests--;
     if (relay->over)
         release(relay);
-    else if (status != 0 && !(status == UV_ENOTCONN && opposite(way)->eof))
-        fail(way, false, status);
     else
-        end_way(way);
+        eof_told(way, status);
 }
 
 /* Passes the EOF on, once all that came before it is delivered. */
 static void pass_eof(struct way *way)
 {
-    struct stream_relay *relay = way->relay;
     struct way *back = opposite(way);
     int status;
 
     if (way->chunks > 0 || way->ended)
         return;
     if (back->reader != way->writer) {
-        conn_close_writer(relay->side[back == &relay->ways[TARGET] ? TARGET : CLIENT]);
+        conn_close_writer(sink(way));
         end_way(way);
         return;
     }
     way->shutdown.data = way;
-    status = uv_shutdown(&way->shutdown, way->writer, on_shutdown);
+    status = conn_shut(sink(way), &way->shutdown, on_shutdown);
     if (status == 0)
-        relay->requests++;
+        way->relay->requests++;
     else
-        fail(way, false, status);
+        eof_told(way, status);
+}
+
+static void stop_reading(struct way *way)
+{
+    way->reading = false;
+    conn_read_stop(source(way));
 }
 
 /* A side whose EOF has been read is reset after all. */
@@ -176,8 +190,7 @@ static void on_eof(struct way *way)
         return;
     }
     way->eof = true;
-    way->reading = false;
-    uv_read_stop(way->reader);
+    stop_reading(way);
     conn->owner = way;
     conn_watch_loss(conn, on_loss);
     if (opposite(way)->chunks > 0)
@@ -237,10 +250,8 @@ static void send_rest(struct chunk *chunk, size_t from)
         return;
     }
     way->relay->requests++;
-    if (++way->chunks == MOST_CHUNKS) {
-        way->reading = false;
-        uv_read_stop(way->reader);
-    }
+    if (++way->chunks == MOST_CHUNKS)
+        stop_reading(way);
 }
 
 /* Written at once an error is known at once: see on_eof. */
@@ -270,8 +281,7 @@ static void pay(struct way *way, size_t count)
     if (!way->limited)
         return;
     limit_pay(&way->limit, count);
-    way->reading = false;
-    uv_read_stop(way->reader);
+    stop_reading(way);
     timer_set(&way->relay->loop->timers, &way->later, 0);
 }
 
@@ -324,7 +334,7 @@ static void start_reading(struct way *way)
         }
     }
     way->reading = true;
-    uv_read_start(way->reader, on_alloc, on_read);
+    conn_read_start(source(way), on_alloc, on_read);
 }
 
 static void abort_stream(struct relay *relay, const struct err *reason)

@@ -6,6 +6,10 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+/* A peer that need not know that the other one has ended may wait for more for ever, and its pipe
+ * would be held as long: it is given up after being quiet for so long, ms. */
+enum { QUIET_END = 30000 };
+
 static atomic_ullong last_id;
 
 static uint64_t now(const struct session *session)
@@ -96,6 +100,16 @@ static void on_relay_done(void *arg, const struct relay_end *report)
     end(session, report->broken);
 }
 
+static uint64_t first(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint64_t last(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
 /* When each time-out that is configured will have passed, or UINT64_MAX. */
 static uint64_t idle_due(const struct session *session)
 {
@@ -111,6 +125,14 @@ static uint64_t half_close_due(const struct session *session)
     return timeout && session->half_ended ? session->half_ended + timeout : UINT64_MAX;
 }
 
+/* Where half_close_timeout is not set. */
+static uint64_t quiet_end_due(const struct session *session)
+{
+    if (session->terms->config.half_close_timeout || !session->half_ended || session->end_known)
+        return UINT64_MAX;
+    return last(session->half_ended, session->relay->active) + QUIET_END;
+}
+
 static uint64_t session_due(const struct session *session)
 {
     uint64_t timeout = session->terms->config.session_timeout;
@@ -118,15 +140,11 @@ static uint64_t session_due(const struct session *session)
     return timeout ? session->started + timeout : UINT64_MAX;
 }
 
-static uint64_t first(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
 /* Time-outs are looked at when they may be due, not moved at every byte. */
 static void set_timer(struct session *session)
 {
-    uint64_t due = first(session_due(session), first(idle_due(session), half_close_due(session)));
+    uint64_t ended_due = first(half_close_due(session), quiet_end_due(session));
+    uint64_t due = first(session_due(session), first(idle_due(session), ended_due));
 
     if (due != UINT64_MAX)
         timer_set(&session->worker->loop.timers, &session->timer,
@@ -141,16 +159,19 @@ static void on_timer(struct timer *timer)
         session_abort(session, "session_timeout");
     else if (now(session) >= half_close_due(session))
         session_abort(session, "half_close_timeout: one side has ended, the other does not");
+    else if (now(session) >= quiet_end_due(session))
+        session_abort(session, "one side has ended, the pipe of the other is quiet");
     else if (now(session) >= idle_due(session))
         session_abort(session, "idle_timeout: no byte in either direction");
     else
         set_timer(session);
 }
 
-static void on_half_closed(void *arg)
+static void on_half_closed(void *arg, bool known)
 {
     struct session *session = arg;
 
+    session->end_known = known;
     session->half_ended = now(session);
     set_timer(session);
 }

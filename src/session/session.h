@@ -13,6 +13,7 @@ struct session {
     uint64_t id;
     uint64_t started;    /* loop time, ms */
     uint64_t half_ended; /* loop time when one direction ended, or 0 */
+    bool end_known;      /* to whom it led: else a quiet peer is given up, see session.c */
     struct peer peer;    /* the client */
     struct conn client, target;
     struct dial *dial;   /* until the target has answered */

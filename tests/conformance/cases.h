@@ -4,10 +4,16 @@
 
 #include "suite.h"
 
+enum needs {
+    ANY_FAMILY,
+    HALF_CLOSES, /* of both families */
+    DEAF_TARGET  /* nothing but a close tells the target that the client has ended */
+};
+
 struct conformance_case {
     const char *name;
     void (*run)(struct suite *suite);
-    bool half_closes; /* it needs families that do */
+    enum needs needs;
 };
 
 /* In the order to run them; the list ends with a NULL name. The last ones look back on all. */
@@ -25,6 +31,8 @@ void case_byte_by_byte(struct suite *suite);
 void case_late_reply(struct suite *suite);
 void case_late_large_reply(struct suite *suite);
 void case_target_ends_first(struct suite *suite);
+void case_late_reply_untold(struct suite *suite);
+void case_quiet_untold(struct suite *suite);
 void case_client_closes_at_once(struct suite *suite);
 void case_target_closes_at_once(struct suite *suite);
 

@@ -268,7 +268,22 @@ int conn_streams(struct conn *conn, uv_stream_t **reader, uv_stream_t **writer, 
     return 0;
 }
 
-bool conn_half_closes(const struct conn *conn)
+void conn_read_start(struct conn *conn, uv_alloc_cb alloc, uv_read_cb read)
+{
+    uv_read_start((uv_stream_t *)&conn->streams->handles[0].pipe, alloc, read);
+}
+
+void conn_read_stop(struct conn *conn)
+{
+    uv_read_stop((uv_stream_t *)&conn->streams->handles[0].pipe);
+}
+
+int conn_shut(struct conn *conn, uv_shutdown_t *request, uv_shutdown_cb done)
+{
+    return uv_shutdown(request, (uv_stream_t *)&conn->streams->handles[0].pipe, done);
+}
+
+bool conn_knows_end(const struct conn *conn)
 {
     (void)conn;
     return true;

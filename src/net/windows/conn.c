@@ -1,5 +1,6 @@
 #include "net/conn.h"
 
+#include "npipe_stream.h"
 #include "sock_os.h"
 
 #include <io.h>
@@ -22,6 +23,8 @@ struct stream {
 struct conn_streams {
     struct stream streams[2]; /* the second one is the writer of stdio */
     int open;
+    struct loop *loop;
+    struct npipe_reader *reader; /* of a named pipe, once it is a stream for the pump */
 };
 
 void conn_init(struct conn *conn)
@@ -153,6 +156,7 @@ int conn_open(struct conn *conn, struct loop *loop, const struct incoming *incom
         handle_close(incoming->family, incoming->handle);
         return UV_ENOMEM;
     }
+    all->loop = loop;
     status = open_any(all, loop, incoming);
     if (status != 0) {
         close_all(all);
@@ -192,23 +196,53 @@ void conn_watch_loss(struct conn *conn, void (*ready)(struct conn *conn))
 
 bool conn_lost(struct conn *conn)
 {
-    (void)conn;
-    return false;
+    struct npipe_reader *reader = conn->streams->reader;
+
+    return reader && npipe_reader_is_lost(reader);
 }
 
 /* --- use and end --- */
 
 int conn_streams(struct conn *conn, uv_stream_t **reader, uv_stream_t **writer, struct err *err)
 {
-    (void)err;
-    *reader = &conn->streams->streams[0].u.stream;
-    *writer = &conn->streams->streams[conn->streams->open - 1].u.stream;
-    return 0;
+    struct conn_streams *all = conn->streams;
+    int status = 0;
+
+    *reader = &all->streams[0].u.stream;
+    *writer = &all->streams[all->open - 1].u.stream;
+    if (conn->family == FAMILY_NPIPE && !all->reader)
+        status = npipe_reader_open(all->loop, *reader, &all->reader);
+    return status == 0 ? 0 : err_system(err, status, "cannot read from the pipe");
 }
 
-bool conn_half_closes(const struct conn *conn)
+void conn_read_start(struct conn *conn, uv_alloc_cb alloc, uv_read_cb read)
 {
-    return conn->family != FAMILY_NPIPE;
+    if (conn->streams->reader)
+        npipe_reader_start(conn->streams->reader, alloc, read);
+    else
+        uv_read_start(&conn->streams->streams[0].u.stream, alloc, read);
+}
+
+void conn_read_stop(struct conn *conn)
+{
+    if (conn->streams->reader)
+        npipe_reader_stop(conn->streams->reader);
+    else
+        uv_read_stop(&conn->streams->streams[0].u.stream);
+}
+
+int conn_shut(struct conn *conn, uv_shutdown_t *request, uv_shutdown_cb done)
+{
+    uv_stream_t *stream = &conn->streams->streams[0].u.stream;
+
+    if (conn->family != FAMILY_NPIPE)
+        return uv_shutdown(request, stream, done);
+    return conn_lost(conn) ? UV_EALREADY : npipe_shut(conn->streams->loop, stream, request, done);
+}
+
+bool conn_knows_end(const struct conn *conn)
+{
+    return conn->family != FAMILY_NPIPE || npipe_knows_end(&conn->streams->streams[0].u.stream);
 }
 
 void conn_close_writer(struct conn *conn)
@@ -232,6 +266,8 @@ void conn_close(struct conn *conn, enum conn_end how)
         return;
     if (how == CONN_RESET)
         reset_on_close(conn);
+    if (conn->streams->reader)
+        npipe_reader_close(conn->streams->reader);
     close_all(conn->streams);
     conn_init(conn);
 }

@@ -10,6 +10,7 @@ enum { RETRY_DELAY = 20 }; /* ms between tries while the system is out of someth
 struct connect_op {
     struct op op;
     struct connector *connector;
+    enum family family;
     SOCKET socket; /* INVALID_SOCKET once it is the conn's */
 };
 
@@ -45,12 +46,14 @@ static int open_conn(struct connector *connector, HANDLE handle)
 
 /* --- sockets --- */
 
+/* The peer may have accepted it already. */
 static void discard(struct op *op)
 {
     struct connect_op *connect = list_entry(op, struct connect_op, op);
+    struct incoming unwanted = {.family = connect->family, .handle = (HANDLE)connect->socket};
 
     if (connect->socket != INVALID_SOCKET)
-        closesocket(connect->socket);
+        incoming_refuse(&unwanted);
     op_free(op);
 }
 
@@ -112,6 +115,7 @@ static int attempt_socket(struct connector *connector)
         return status;
     }
     connect->connector = connector;
+    connect->family = connector->address->family;
     connect->socket = INVALID_SOCKET;
     status = start(connect);
     if (status != 0) {
@@ -172,6 +176,6 @@ int connector_cancel(struct connector *connector)
     if (connector->op)
         op_abandon(&connector->op->op);
     connector->op = NULL;
-    conn_close(connector->conn, CONN_CLOSE);
+    conn_close(connector->conn, CONN_RESET); /* the peer may have accepted it meanwhile */
     return connector->status;
 }

@@ -1,5 +1,5 @@
-/* Named pipes of this machine: byte streams, no remote clients. They know no half-close: a shut
- * write half is seen by the peer when the pipe is closed. */
+/* Named pipes of this machine, for no remote clients. Ours are pipes of messages, though what they
+ * carry are bytes: so an empty message can tell that one direction has ended (npipe_stream.h). */
 #include "sock_os.h"
 
 #include "base/windows/wide.h"
@@ -71,7 +71,7 @@ int npipe_create(const char *name, bool first, HANDLE *out)
     *out = CreateNamedPipeW(
         path,
         PIPE_ACCESS_DUPLEX | FILE_FLAG_OVERLAPPED | (first ? FILE_FLAG_FIRST_PIPE_INSTANCE : 0),
-        PIPE_TYPE_BYTE | PIPE_READMODE_BYTE | PIPE_WAIT | PIPE_REJECT_REMOTE_CLIENTS,
+        PIPE_TYPE_MESSAGE | PIPE_READMODE_BYTE | PIPE_WAIT | PIPE_REJECT_REMOTE_CLIENTS,
         PIPE_UNLIMITED_INSTANCES, PIPE_BUFFER, PIPE_BUFFER, 0, &security);
     status = *out == INVALID_HANDLE_VALUE ? sock_error(GetLastError()) : 0;
     LocalFree(security.lpSecurityDescriptor);

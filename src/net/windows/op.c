@@ -62,9 +62,10 @@ static void on_wake(uv_async_t *wake)
 
 int op_init(struct op *op, struct loop *loop, void (*discard)(struct op *op))
 {
-    op->overlapped.hEvent = CreateEventW(NULL, TRUE, FALSE, NULL);
-    if (!op->overlapped.hEvent)
+    op->event = CreateEventW(NULL, TRUE, FALSE, NULL);
+    if (!op->event)
         return uv_translate_sys_error((int)GetLastError());
+    op->overlapped.hEvent = op->event;
     op->loop = loop;
     op->discard = discard;
     list_init(&op->link);
@@ -75,7 +76,7 @@ int op_init(struct op *op, struct loop *loop, void (*discard)(struct op *op))
 void op_free(struct op *op)
 {
     op->loop->ops--;
-    CloseHandle(op->overlapped.hEvent);
+    CloseHandle(op->event);
     free(op);
 }
 
@@ -86,12 +87,12 @@ int op_await(struct op *op, HANDLE file, bool is_socket, op_done *done)
     op->file = file;
     op->is_socket = is_socket;
     op->done = done;
-    if (RegisterWaitForSingleObject(&op->wait, op->overlapped.hEvent, on_event, op, INFINITE,
+    if (RegisterWaitForSingleObject(&op->wait, op->event, on_event, op, INFINITE,
                                     WT_EXECUTEONLYONCE))
         return 0;
     error = GetLastError();
     CancelIoEx(file, &op->overlapped);
-    WaitForSingleObject(op->overlapped.hEvent, INFINITE);
+    WaitForSingleObject(op->event, INFINITE);
     op->discard(op);
     return uv_translate_sys_error((int)error);
 }

@@ -15,6 +15,7 @@ typedef void op_done(struct op *op, DWORD error);
  * operation is under way. */
 struct op {
     OVERLAPPED overlapped; /* pass this to the call that starts it */
+    HANDLE event;
     struct loop *loop;
     HANDLE file; /* the socket or pipe it is started on */
     bool is_socket;

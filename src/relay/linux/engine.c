@@ -104,7 +104,7 @@ static void run(struct engine *engine)
         loop_defer(engine->pumps->loop, &engine->turn);
     wait_for_bandwidth(engine, state);
     if (!was_half_closed && (state[CLIENT] == FLOW_ENDED || state[TARGET] == FLOW_ENDED))
-        relay->owner->half_closed(relay->arg);
+        relay->owner->half_closed(relay->arg, true);
 }
 
 static void on_ready(struct conn *conn)

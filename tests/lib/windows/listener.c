@@ -22,6 +22,7 @@ struct listener {
     SOCKET socket; /* INVALID_SOCKET: a pipe */
     SOCKET fillers[FILLERS];
     size_t filler_count;
+    DWORD pipe_type; /* PIPE_TYPE_MESSAGE or PIPE_TYPE_BYTE */
     struct instance instances[INSTANCES];
     size_t instance_count;
     HANDLE filler; /* takes the only instance of a silent pipe */
@@ -85,7 +86,7 @@ static void open_instance(struct listener *listener, struct instance *instance)
 {
     instance->pipe =
         CreateNamedPipeA(pipe_path(listener->endpoint), PIPE_ACCESS_DUPLEX | FILE_FLAG_OVERLAPPED,
-                         PIPE_TYPE_BYTE | PIPE_REJECT_REMOTE_CLIENTS, PIPE_UNLIMITED_INSTANCES,
+                         listener->pipe_type | PIPE_REJECT_REMOTE_CLIENTS, PIPE_UNLIMITED_INSTANCES,
                          64 * 1024, 64 * 1024, 0, NULL);
     if (instance->pipe == INVALID_HANDLE_VALUE)
         fail_with("cannot make a pipe", GetLastError());
@@ -145,6 +146,7 @@ struct listener *listener_open(const struct family *family, enum listener_kind k
     assert_non_null(listener);
     listener->socket = INVALID_SOCKET;
     listener->filler = INVALID_HANDLE_VALUE;
+    listener->pipe_type = family->half_closes ? PIPE_TYPE_MESSAGE : PIPE_TYPE_BYTE;
     if (strcmp(family->name, "tcp") == 0)
         open_socket(listener, kind);
     else

@@ -88,6 +88,9 @@ struct peer *peer_of_socket(SOCKET s)
 
 struct peer *peer_of_pipe(HANDLE pipe)
 {
+    DWORD type, mode = PIPE_READMODE_MESSAGE;
+    if (GetNamedPipeInfo(pipe, &type, NULL, NULL, NULL) && type & PIPE_TYPE_MESSAGE)
+        SetNamedPipeHandleState(pipe, &mode, NULL, NULL);
     return new_peer(pipe, false);
 }
 
@@ -186,6 +189,8 @@ static bool is_done(struct peer *peer, struct transfer *transfer, DWORD *error)
         *error = GetLastError();
         if (*error == ERROR_IO_INCOMPLETE)
             return false;
+        if (*error == ERROR_MORE_DATA) /* the rest of the message comes with the next read */
+            *error = 0;
     }
     transfer->pending = false;
     return true;
@@ -201,7 +206,7 @@ static bool start_read(struct peer *peer)
                        NULL) == 0 ||
                WSAGetLastError() == WSA_IO_PENDING;
     return ReadFile(peer->file, peer->read.bytes, CHUNK, NULL, &peer->read.overlapped) ||
-           GetLastError() == ERROR_IO_PENDING;
+           GetLastError() == ERROR_IO_PENDING || GetLastError() == ERROR_MORE_DATA;
 }
 
 static bool start_write(struct peer *peer)
@@ -255,6 +260,17 @@ static void go_on_writing(struct peer *peer, DWORD error)
     peer->broken |= error != 0 || (peer->sent < peer->to_send && !peer->write.pending);
 }
 
+/* Of a pipe of messages an empty one is the end. */
+static void send_end(struct peer *peer)
+{
+    if (peer->is_socket) {
+        shutdown((SOCKET)peer->file, SD_SEND);
+        return;
+    }
+    peer->sent = peer->to_send = 0;
+    peer->write.pending = start_write(peer);
+}
+
 static bool can_write(struct peer *peer)
 {
     DWORD error;
@@ -263,8 +279,8 @@ static bool can_write(struct peer *peer)
             return false;
         go_on_writing(peer, error);
     }
-    if (peer->ending && peer->is_socket)
-        shutdown((SOCKET)peer->file, SD_SEND);
+    if (peer->ending)
+        send_end(peer);
     peer->ending = false;
     return true;
 }
@@ -303,8 +319,10 @@ long peer_send(struct peer *peer, const void *buf, size_t len)
 
 void peer_end_sending(struct peer *peer)
 {
-    if (!peer->is_socket)
-        fail_msg("a named pipe has no half-close: no case may ask for one");
+    DWORD type;
+    if (!peer->is_socket &&
+        (!GetNamedPipeInfo(peer->file, &type, NULL, NULL, NULL) || !(type & PIPE_TYPE_MESSAGE)))
+        fail_msg("a pipe of bytes has no half-close: no case may ask for one");
     peer->ending = true;
     can_write(peer);
 }
