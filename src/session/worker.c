@@ -238,10 +238,13 @@ static void wake(struct worker *worker)
 
 void crew_tell_room(struct crew *crew)
 {
+    unsigned first;
+
     if (atomic_load(&crew->waiting) == 0)
         return;
+    first = atomic_fetch_add(&crew->turn, 1);
     for (unsigned i = 0; i < crew->count; i++)
-        wake(&crew->workers[i]);
+        wake(&crew->workers[(first + i) % crew->count]);
 }
 
 bool worker_tells(struct worker *worker, struct repeat *repeat)

@@ -16,6 +16,7 @@ struct crew {
     atomic_bool repeats; /* log lines were swallowed: somebody should sum them up later */
     atomic_bool starved; /* it has been told that descriptors are short */
     atomic_uint waiting; /* gates that wait for room: a session that ends wakes them */
+    atomic_uint turn; /* which worker is woken first, for on Windows each has clients of its own */
     uv_async_t *notice;  /* of the main loop: a worker has ended, or a single forward's session */
     atomic_uint at_work; /* workers whose thread has not ended */
 };

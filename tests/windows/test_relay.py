@@ -1,15 +1,18 @@
 """hvrelay.exe from end to end under Wine: TCP, named pipes, and Hyper-V sockets in the emulator."""
 import re
+import select
 import socket
 import struct
+import time
 import uuid
 
 import pytest
 
-from harness import (Relay, Server, check_echo, check_many, connect, echo, service_id,
+from harness import (DEADLINE, Relay, Server, check_echo, check_many, connect, echo, service_id,
                      wait_for)
 
 MEGABYTE = 1 << 20
+LATE = 0.3  # seconds until an answer that a relay may not think has been forgotten
 GUEST_PORT, HOST_PORT = 5000, 5001
 
 
@@ -20,11 +23,17 @@ def check_load(address, source=None):
     check_many(address, 50, 4 * MEGABYTE, source)
 
 
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 def check_half_closes(connect_client, serve_on):
     """Each side ends first, once, and still gets all that the other one sends after that."""
     def client_ends_first(server_side):
-        assert server_side.recv(100) == b"question"
-        assert server_side.recv(100) == b""
+        assert server_side.makefile("rb").read() == b"question"
+        time.sleep(LATE)
         server_side.sendall(b"answer")
 
     def server_ends_first(server_side):
@@ -42,7 +51,8 @@ def check_half_closes(connect_client, serve_on):
         client.sendall(b"thanks")
         client.shutdown(socket.SHUT_WR)
         assert client.recv(1) == b""
-        assert heard == [b"thanks"] or not client.close()
+        wait_for(lambda: heard, "what the server has read")
+        assert heard == [b"thanks"]
 
 
 # --- TCP and named pipes ---
@@ -57,19 +67,76 @@ def test_tcp_to_tcp():
             assert relay.stop() == 0
 
 
+def test_tcp_to_tcp_half_closes():
+    port = free_port()
+    with Relay("forward", "tcp:127.0.0.1:0", f"tcp:127.0.0.1:{port}") as relay:
+        relay.ready()
+        check_half_closes(lambda: connect(("127.0.0.1", relay.port())),
+                          lambda serve: Server(serve, port=port))
+        assert relay.stop() == 0
+
+
 def test_tcp_to_named_pipe_to_tcp():
-    pipe = f"npipe:hvrelay-{uuid.uuid4()}"
+    pipe, port = f"npipe:hvrelay-{uuid.uuid4()}", free_port()
+    with Relay("forward", pipe, f"tcp:127.0.0.1:{port}") as far, \
+            Relay("forward", "tcp:127.0.0.1:0", pipe) as near:
+        far.ready()
+        near.ready()
+        address = ("127.0.0.1", near.port())
+        with Server(echo, port=port):
+            check_load(address)
+        check_half_closes(lambda: connect(address), lambda serve: Server(serve, port=port))
+        assert near.stop() == 0
+        assert far.stop() == 0
+
+
+def greet(address):
+    client = connect(address)
+    client.sendall(b"hello")
+    return client
+
+
+def test_a_stop_resets_who_waits():
+    """A client over max_sessions waits; if it still does when the relay stops it is reset, not ended
+    as if it had been served."""
     with Server(echo) as server:
         target = f"tcp:127.0.0.1:{server.address[1]}"
-        with Relay("forward", pipe, target) as far, \
-                Relay("forward", "tcp:127.0.0.1:0", pipe) as near:
-            far.ready()
-            near.ready()
-            address = ("127.0.0.1", near.port())
-            check_echo(address, 50 * MEGABYTE)
-            check_many(address, 20, MEGABYTE)
-            assert near.stop() == 0
-            assert far.stop() == 0
+        with Relay("forward", "tcp:127.0.0.1:0", target, "-o", "max_sessions=1") as relay:
+            relay.ready()
+            address = ("127.0.0.1", relay.port())
+            with greet(address) as served:
+                assert served.recv(5) == b"hello"
+                with connect(address) as waiting:
+                    waiting.settimeout(LATE)
+                    with pytest.raises(TimeoutError):
+                        waiting.recv(1)
+                    waiting.settimeout(DEADLINE)
+                    relay.process.send_signal(2)
+                    with pytest.raises(ConnectionResetError):
+                        waiting.recv(1)
+            assert relay.wait() == 0
+
+
+def test_who_waits_gets_a_turn():
+    """At max_sessions, newcomers do not overtake those who wait for ever."""
+    with Server(echo) as server:
+        target = f"tcp:127.0.0.1:{server.address[1]}"
+        with Relay("forward", "tcp:127.0.0.1:0", target, "-o", "max_sessions=1") as relay:
+            relay.ready()
+            address = ("127.0.0.1", relay.port())
+            waiting = [greet(address) for _ in range(40)]
+            early = set(waiting)
+            for _ in range(200):
+                served = select.select(waiting, [], [], DEADLINE)[0][0]
+                assert served.recv(5) == b"hello"
+                waiting.remove(served)
+                early.discard(served)
+                waiting.append(greet(address))
+                served.close()
+            assert not early
+            for client in waiting:
+                client.close()
+            assert relay.stop() == 0
 
 
 def test_stop_lets_sessions_end():

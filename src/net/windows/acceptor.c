@@ -20,12 +20,14 @@ struct accept_op {
     char addresses[2 * ADDRESS_ROOM];
 };
 
+/* Whoever has come on it already, as far as the system goes, is reset. */
 static void discard(struct op *op)
 {
     struct accept_op *accept = list_entry(op, struct accept_op, op);
+    struct incoming unwanted = {.family = accept->family, .handle = accept->handle};
 
     if (accept->handle)
-        handle_close(accept->family, accept->handle);
+        incoming_refuse(&unwanted);
     op_free(op);
 }
 
@@ -181,15 +183,21 @@ static bool is_passing(int status)
 }
 
 /* Hands over what has arrived and starts what is to be started; the owner may stop the acceptor
- * meanwhile. */
+ * meanwhile. In turn: who comes on a slot that has just become free must not overtake the others
+ * for ever. */
 static void serve(struct acceptor *acceptor)
 {
-    for (int i = 0; i < acceptor->slots && acceptor->loop; i++) {
-        struct accept_slot *slot = &acceptor->slot[i];
+    for (int i = 0, first = acceptor->turn; i < acceptor->slots && acceptor->loop; i++) {
+        int current = (first + i) % acceptor->slots;
+        struct accept_slot *slot = &acceptor->slot[current];
         int status;
 
-        if (slot->arrived && !hand_over(slot))
-            return;
+        if (slot->arrived) {
+            acceptor->turn = current;
+            if (!hand_over(slot))
+                return;
+            acceptor->turn = (current + 1) % acceptor->slots;
+        }
         if (!acceptor->loop || slot->op)
             continue;
         status = start(slot);

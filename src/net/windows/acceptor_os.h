@@ -27,6 +27,7 @@ struct acceptor {
     struct task resume; /* starts what is to be started, hands over what has arrived */
     bool troubled;
     int slots;
+    int turn; /* the slot whose client is next to be admitted */
     struct accept_slot slot[LISTENER_SOCKETS * ACCEPTS_PENDING];
 };
 
