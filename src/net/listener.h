@@ -45,7 +45,7 @@ struct acceptor_owner {
 
 #include "acceptor_os.h" /* struct acceptor: begins with `const struct acceptor_owner *owner` */
 
-/* Starts accepting, in the loop's next turn; where that fails, `trouble` tells, and it tries again. */
+/* Starts accepting in the next turn; where that fails, `trouble` tells, and it tries again. */
 void acceptor_start(struct acceptor *acceptor, struct loop *loop, struct listener *listener,
                     const struct acceptor_owner *owner);
 

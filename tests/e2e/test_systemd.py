@@ -108,6 +108,15 @@ def test_sockets_are_handed_over_by_name(relays, servers, folder, workers):
     assert os.path.lexists(addresses[1])  # systemd's, not ours to remove
 
 
+def test_sockets_that_are_handed_over_are_set_as_our_own(relays, echo_server):
+    with listen() as inherited:
+        relays.forward("systemd:web", echo_server.endpoint, "send_buffer=100KiB",
+                       **hand_over([(inherited, "web")])).wait_ready()
+        assert inherited.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
+        assert inherited.getsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE) == 1
+        assert inherited.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) == 2 * 100 * 1024
+
+
 def test_systemd_itself_hands_sockets_over(relays, echo_server, folder):
     """It starts the relay as the first client comes, who is not lost."""
     words = [f"--listen={folder}/{name}.sock" for name in "ab"]

@@ -328,11 +328,8 @@ void conn_close(struct conn *conn, enum conn_end how)
 
 int conn_adopt(struct conn *conn, struct loop *loop, const struct incoming *incoming)
 {
-    int status;
+    int status = conn_open(conn, loop, incoming->rfd, incoming->wfd, incoming->family);
 
-    if (incoming->family == FAMILY_TCP) /* the listener may be inherited: see sock_create */
-        sock_reset_on_close(incoming->rfd, true);
-    status = conn_open(conn, loop, incoming->rfd, incoming->wfd, incoming->family);
     if (status != 0) {
         incoming_refuse(incoming);
         conn_init(conn);

@@ -202,8 +202,20 @@ static int open_tcp(struct listener *listener, const struct sock_options *option
     return 0;
 }
 
+/* A listening socket that was made by somebody else. */
+static void add_inherited(struct listener *listener, int fd, enum family family,
+                          const struct sock_options *options)
+{
+    struct address bound = {.length = sizeof bound.sa, .family = family};
+
+    getsockname(fd, (struct sockaddr *)&bound.sa, &bound.length);
+    sock_set_options(fd, &bound, options);
+    listener->families[listener->count] = family;
+    listener->fds[listener->count++] = fd;
+}
+
 /* An inherited descriptor is a listening socket, or one stream. */
-static int open_fd(struct listener *listener, struct err *err)
+static int open_fd(struct listener *listener, const struct sock_options *options, struct err *err)
 {
     int listening = 0;
     socklen_t length = sizeof listening;
@@ -212,30 +224,30 @@ static int open_fd(struct listener *listener, struct err *err)
         return -1;
     getsockopt(listener->only.rfd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length);
     listener->single = !listening;
-    listener->families[0] = listener->only.family;
     if (listening)
-        listener->fds[listener->count++] = listener->only.rfd;
+        add_inherited(listener, listener->only.rfd, listener->only.family, options);
     return 0;
 }
 
 /* The sockets stay open when this listener closes: so nothing that waits in them is lost. */
-static int open_activated(struct listener *listener, struct err *err)
+static int open_activated(struct listener *listener, const struct sock_options *options,
+                          struct err *err)
 {
     int fds[LISTENER_SOCKETS];
     int count = activation_find(listener->endpoint.u.name, fds, LISTENER_SOCKETS, err);
 
     for (int i = 0; i < count; i++) {
-        int listening = 0, family = sock_family(fds[i]);
+        int listening = 0, family = sock_family(fds[i]), fd;
         socklen_t length = sizeof listening;
 
         getsockopt(fds[i], SOL_SOCKET, SO_ACCEPTCONN, &listening, &length);
         if (family < 0 || !listening)
             return err_set(err, 0, "descriptor %d is no listening stream socket", fds[i]);
-        listener->fds[listener->count] = fcntl(fds[i], F_DUPFD_CLOEXEC, 3);
-        if (listener->fds[listener->count] < 0)
+        fd = fcntl(fds[i], F_DUPFD_CLOEXEC, 3);
+        if (fd < 0)
             return err_system(err, system_code(), "cannot use descriptor %d", fds[i]);
-        fcntl(fds[i], F_SETFL, fcntl(fds[i], F_GETFL) | O_NONBLOCK);
-        listener->families[listener->count++] = (enum family)family;
+        fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+        add_inherited(listener, fd, (enum family)family, options);
     }
     return count < 0 ? -1 : 0;
 }
@@ -251,9 +263,9 @@ static int open_any(struct listener *listener, const struct sock_options *option
         listener->single = true;
         return sock_take_stdio(&listener->only, err);
     case FAMILY_FD:
-        return open_fd(listener, err);
+        return open_fd(listener, options, err);
     case FAMILY_SYSTEMD:
-        return open_activated(listener, err);
+        return open_activated(listener, options, err);
     default:
         if (address_from_endpoint(&listener->endpoint, &address, err) != 0 ||
             add_socket(listener, &address, options, err) != 0)

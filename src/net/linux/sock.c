@@ -72,15 +72,20 @@ static void set_tcp(int fd, const struct address *address, const struct sock_opt
     }
 }
 
+void sock_set_options(int fd, const struct address *address, const struct sock_options *options)
+{
+    if (address->family == FAMILY_TCP)
+        set_tcp(fd, address, options);
+    sock_set_buffers(fd, address->family, options);
+}
+
 int sock_create(const struct address *address, const struct sock_options *options)
 {
     int fd = socket(address->sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
     if (fd < 0)
         return uv_translate_sys_error(errno);
-    if (address->family == FAMILY_TCP)
-        set_tcp(fd, address, options);
-    sock_set_buffers(fd, address->family, options);
+    sock_set_options(fd, address, options);
     return fd;
 }
 

@@ -10,7 +10,10 @@
  * their listener. Returns the descriptor, or a libuv error number. */
 int sock_create(const struct address *address, const struct sock_options *options);
 
-/* Whether a TCP socket's close is a reset. sock_create turns it on, and only an orderly close turns
+/* The same for a listening socket that somebody else has made. */
+void sock_set_options(int fd, const struct address *address, const struct sock_options *options);
+
+/* Whether a TCP socket's close is a reset. The options turn it on, and only an orderly close turns
  * it off: so a process that is killed, and for which the kernel closes, leaves no end that looks
  * clean. Only for TCP: vsock has no reset, and there this would block close(). */
 void sock_reset_on_close(int fd, bool on);
