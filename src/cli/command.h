@@ -27,6 +27,9 @@ struct command {
 extern const struct command commands[];
 extern const struct command os_commands[];
 
+/* Prints a line about what is wrong to standard error: a config_complain. */
+void command_complain(void *arg, const char *line);
+
 int command_run(const struct arguments *arguments);
 int command_forward(const struct arguments *arguments);
 int command_connect(const struct arguments *arguments);

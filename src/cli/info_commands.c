@@ -9,7 +9,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-static void print_complaint(void *arg, const char *line)
+void command_complain(void *arg, const char *line)
 {
     (void)arg;
     fprintf(stderr, "hvrelay: %s\n", line);
@@ -51,7 +51,7 @@ int command_check(const struct arguments *arguments)
     const char *path = arguments->config ? arguments->config : process_default_config();
     struct config config;
 
-    if (config_load(path, &config, print_complaint, NULL) != 0)
+    if (config_load(path, &config, command_complain, NULL) != 0)
         return APP_MISCONFIGURED;
     for (size_t i = 0; i < config.count; i++)
         print_forward(&config.forwards[i]);

@@ -6,12 +6,6 @@
 
 #include <string.h>
 
-static void print_complaint(void *arg, const char *line)
-{
-    (void)arg;
-    fprintf(stderr, "hvrelay: %s\n", line);
-}
-
 static int run_and_free(struct config *config, const char *path)
 {
     enum app_status status = app_run(config, path);
@@ -25,7 +19,7 @@ int command_run(const struct arguments *arguments)
     const char *path = arguments->config ? arguments->config : process_default_config();
     struct config config;
 
-    if (config_load(path, &config, print_complaint, NULL) != 0)
+    if (config_load(path, &config, command_complain, NULL) != 0)
         return APP_MISCONFIGURED;
     return run_and_free(&config, strcmp(path, "-") == 0 ? NULL : path);
 }
@@ -36,7 +30,7 @@ int command_forward(const struct arguments *arguments)
 
     if (config_from_arguments("forward", arguments->operands[0], arguments->operands[1],
                               arguments->settings, arguments->setting_count, &config,
-                              print_complaint, NULL) != 0)
+                              command_complain, NULL) != 0)
         return APP_MISCONFIGURED;
     return run_and_free(&config, NULL);
 }
@@ -52,7 +46,7 @@ int command_connect(const struct arguments *arguments)
     for (int i = 0; i < arguments->setting_count; i++)
         settings[i + 2] = arguments->settings[i];
     if (config_from_arguments("connect", "stdio", arguments->operands[0], settings,
-                              arguments->setting_count + 2, &config, print_complaint, NULL) != 0)
+                              arguments->setting_count + 2, &config, command_complain, NULL) != 0)
         return APP_MISCONFIGURED;
     return run_and_free(&config, NULL);
 }
