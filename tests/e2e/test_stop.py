@@ -1,5 +1,6 @@
 """Stopping: sessions may end, new clients are refused, and patience has an end."""
 
+import shutil
 import signal
 import socket
 
@@ -171,3 +172,16 @@ def test_many_sessions(relays, clients):
         assert all(is_reset(client) for client in crowd[50:])
         for stream in streams:
             stream.close()
+
+
+def test_signals_to_the_last_moment(relays):
+    """Whoever goes on asking does not kill it: under valgrind, slowly, it has many last moments."""
+    if not shutil.which("valgrind"):
+        pytest.skip("there is no valgrind(1)")
+    for _ in range(15):
+        relay = relays.forward(
+            "tcp:127.0.0.1:0", "tcp:127.0.0.1:1", wrapper=["valgrind", "--quiet", "--tool=none"]
+        )
+        while relay.process.poll() is None:
+            relay.signal(signal.SIGTERM)
+        assert relay.wait() == 0

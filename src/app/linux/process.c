@@ -3,9 +3,11 @@
 
 #include "app/process.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +19,11 @@
 static const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
 enum { SIGNALS = sizeof numbers / sizeof *numbers };
 
-static uv_signal_t signals[SIGNALS];
+/* The signals are taken by a handler of our own. libuv's signal handles give each signal its
+ * default action back when they are closed: one that came before it could be ignored would end the
+ * program in the middle of its end. */
+static uv_async_t arrival;
+static atomic_uint arrived[SIGNALS]; /* since they were last looked at */
 static struct process_requests wanted;
 
 /* A standard stream that is closed would lend its number to the next socket. It is opened the wrong
@@ -42,15 +48,35 @@ const char *process_default_config(void)
     return "/etc/hvrelay/hvrelay.conf";
 }
 
-static void on_signal(uv_signal_t *handle, int number)
+static void on_signal(int number)
 {
-    (void)handle;
+    int interrupted = errno;
+
+    for (int i = 0; i < SIGNALS; i++) {
+        if (numbers[i] == number)
+            atomic_fetch_add(&arrived[i], 1);
+    }
+    uv_async_send(&arrival);
+    errno = interrupted;
+}
+
+static void pass_on(int number)
+{
     if (number == SIGHUP)
         wanted.reload(wanted.arg);
     else if (number == SIGUSR1)
         wanted.reopen_log(wanted.arg);
     else
         wanted.stop(wanted.arg);
+}
+
+static void on_arrival(uv_async_t *async)
+{
+    (void)async;
+    for (int i = 0; i < SIGNALS; i++) {
+        for (unsigned count = atomic_exchange(&arrived[i], 0); count > 0; count--)
+            pass_on(numbers[i]);
+    }
 }
 
 /* Whoever used the program is gone: nothing to wait for, and nobody to tell. */
@@ -62,28 +88,24 @@ static void on_hangup(int number)
 
 int process_listen(uv_loop_t *loop, const struct process_requests *requests)
 {
-    int status = 0;
+    struct sigaction action = {.sa_flags = SA_RESTART};
+    int status = uv_async_init(loop, &arrival, on_arrival);
 
     wanted = *requests;
-    for (int i = 0; i < SIGNALS; i++)
-        uv_signal_init(loop, &signals[i]);
     for (int i = 0; i < SIGNALS && status == 0; i++) {
-        if (numbers[i] == SIGHUP && !wanted.reload)
-            signal(SIGHUP, on_hangup);
-        else
-            status = uv_signal_start(&signals[i], on_signal, numbers[i]);
+        action.sa_handler = numbers[i] == SIGHUP && !wanted.reload ? on_hangup : on_signal;
+        if (sigaction(numbers[i], &action, NULL) != 0)
+            status = uv_translate_sys_error(errno);
     }
     return status;
 }
 
-/* libuv gives each signal its default action back, which would end the program in the middle of its
- * end, when somebody asks once more. */
+/* Whoever asks once more has been heard. */
 void process_ignore(void)
 {
-    for (int i = 0; i < SIGNALS; i++) {
-        uv_close((uv_handle_t *)&signals[i], NULL);
+    for (int i = 0; i < SIGNALS; i++)
         signal(numbers[i], SIG_IGN);
-    }
+    uv_close((uv_handle_t *)&arrival, NULL);
 }
 
 static void notify(const char *text)
