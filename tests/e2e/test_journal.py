@@ -158,3 +158,16 @@ def test_a_log_file_goes_before_the_journal(relays, echo_server, journal, folder
         assert all(re.match(r"20\d\d-", line) for line in file)
     assert journal.lines() == []
     journal.no_events()
+
+
+def test_it_keeps_its_fields_whatever_a_path_is(relays, folder, journal):
+    relay = relays.start(
+        *("forward", "tcp:127.0.0.1:0", f"unix:{folder}/x\nPRIORITY=0\nFORGED=1"),
+        **journal.options(),
+    ).wait_ready()
+    assert is_turned_away(relay.address())
+    event = journal.wait_event("session 1")
+    assert (event["PRIORITY"], event["HVRELAY_SESSION"]) == ("4", "1")
+    assert event["HVRELAY_TARGET"] == f"unix:{folder}/x?PRIORITY=0?FORGED=1"
+    assert "FORGED" not in event
+    assert relay.stop() == 0
