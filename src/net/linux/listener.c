@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <linux/vm_sockets.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -66,40 +67,67 @@ static void remember_path(struct listener *listener)
 }
 
 /* Somebody may have put another file in its place: that one is not ours to change or remove. */
-static bool owns_path(const struct listener *listener)
+static bool is_own(const struct listener *listener, const struct stat *info)
 {
-    struct stat info;
-
-    return listener->has_path && lstat(listener->endpoint.u.local.path, &info) == 0 &&
-           info.st_dev == listener->path_device && info.st_ino == listener->path_inode;
+    return listener->has_path && info->st_dev == listener->path_device &&
+           info->st_ino == listener->path_inode;
 }
 
 static void remove_path(const struct listener *listener)
 {
-    if (owns_path(listener))
+    struct stat info;
+
+    if (lstat(listener->endpoint.u.local.path, &info) == 0 && is_own(listener, &info))
         unlink(listener->endpoint.u.local.path);
 }
 
-/* Until it listens nobody can connect, so there is no moment at which it is open too wide. No link
- * is followed: whoever may write to the folder could point it at any file. */
-static int set_access(const struct listener *listener, const struct sock_options *options,
-                      struct err *err)
+/* The file itself, so that what is changed is what was looked at: whoever may write to the folder
+ * could put a link to any file in its place meanwhile. Returns -1, with ENOENT where it is not
+ * ours. */
+static int open_path(const struct listener *listener)
 {
-    const char *path = listener->endpoint.u.local.path;
+    int fd = open(listener->endpoint.u.local.path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    struct stat info;
+
+    if (fd >= 0 && (fstat(fd, &info) != 0 || !is_own(listener, &info))) {
+        close(fd);
+        fd = -1;
+        errno = ENOENT;
+    }
+    return fd;
+}
+
+static int change_access(int fd, const struct sock_options *options, struct err *err)
+{
+    char link[32]; /* fchmod wants more than a path's descriptor */
     uint32_t uid, gid;
 
-    if (!owns_path(listener))
-        return err_set(err, UV_ENOENT, "the socket's file was removed or replaced");
     if (options->socket_owner[0]) {
         if (look_up_owner(options->socket_owner, &uid, &gid, err) != 0)
             return -1;
-        if (lchown(path, uid, gid) != 0)
+        if (fchownat(fd, "", uid, gid, AT_EMPTY_PATH) != 0)
             return err_system(err, system_code(), "cannot give it to '%s'", options->socket_owner);
     }
-    if (fchmodat(AT_FDCWD, path, options->socket_mode ? (mode_t)options->socket_mode : 0600,
-                 AT_SYMLINK_NOFOLLOW) != 0)
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    if (chmod(link, options->socket_mode ? (mode_t)options->socket_mode : 0600) != 0)
         return err_system(err, system_code(), "cannot set its mode");
     return 0;
+}
+
+/* Until it listens nobody can connect, so there is no moment at which it is open too wide. */
+static int set_access(const struct listener *listener, const struct sock_options *options,
+                      struct err *err)
+{
+    int fd = open_path(listener);
+    int status;
+
+    if (fd < 0 && errno == ENOENT)
+        return err_set(err, UV_ENOENT, "the socket's file was removed or replaced");
+    if (fd < 0)
+        return err_system(err, system_code(), "cannot open the socket's file");
+    status = change_access(fd, options, err);
+    close(fd);
+    return status;
 }
 
 static int bind_socket(struct listener *listener, int fd, const struct address *address,
