@@ -11,7 +11,7 @@ import pytest
 import namespace
 from deadline import PATIENCE, eventually
 from peers import ask, connect, exchange, is_turned_away, payload
-from program import ENVIRONMENT, HVRELAY, Relay, hvrelay
+from program import ENVIRONMENT, Relay, hvrelay, is_sanitized
 
 pytest.importorskip("seccomp", reason="python3-seccomp is not installed")
 
@@ -27,11 +27,6 @@ def under(how, *left_out):
     """A wrapper for a command line (sandbox.py)."""
     options = [f"-{call}" for call in left_out]
     return [sys.executable, "-B", f"{HERE}/sandbox.py", how, *options, UNIT]
-
-
-def is_sanitized():
-    with open(HVRELAY, "rb") as file:
-        return b"__sanitizer_" in file.read()
 
 
 def test_systemd_rates_the_unit_as_hardened():

@@ -11,13 +11,19 @@ static void on_libuv(struct watch *watch, uint32_t events)
     loop->libuv_ready = true;
 }
 
+/* Where it fails nothing is left. */
 static int open_epoll(struct loop *loop)
 {
+    int status;
+
     loop->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (loop->epoll < 0)
         return uv_translate_sys_error(errno);
     loop->libuv.event = on_libuv;
-    return loop_watch(loop, uv_backend_fd(&loop->uv), EPOLLIN, &loop->libuv);
+    status = loop_watch(loop, uv_backend_fd(&loop->uv), EPOLLIN, &loop->libuv);
+    if (status != 0)
+        close(loop->epoll);
+    return status;
 }
 
 int loop_init(struct loop *loop, struct err *err)
@@ -29,10 +35,12 @@ int loop_init(struct loop *loop, struct err *err)
     list_init(&loop->tasks);
     loop->stopping = loop->libuv_ready = false;
     loop->event = loop->events = 0;
-    loop->epoll = -1;
+    status = open_epoll(loop);
+    if (status != 0) { /* before libuv has a handle: it would abort where nothing can be watched */
+        uv_loop_close(&loop->uv);
+        return err_system(err, status, "cannot create an event loop");
+    }
     status = timers_init(&loop->timers, &loop->uv);
-    if (status == 0)
-        status = open_epoll(loop);
     if (status == 0)
         return 0;
     loop_destroy(loop);
@@ -103,8 +111,7 @@ int loop_destroy(struct loop *loop)
 {
     timers_close(&loop->timers);
     uv_run(&loop->uv, UV_RUN_DEFAULT);
-    if (loop->epoll >= 0)
-        close(loop->epoll);
+    close(loop->epoll);
     return uv_loop_close(&loop->uv);
 }
 
