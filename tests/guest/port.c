@@ -41,12 +41,19 @@ static void drop_first(struct port *port)
     free(packet);
 }
 
-void port_detach(struct port *port)
+void port_stop(struct port *port)
 {
     for (size_t i = 0; i < VSOCK_QUEUES; i++)
-        virtqueue_close(&port->queue[i]);
+        virtqueue_stop(&port->queue[i]);
     while (port->first != NULL)
         drop_first(port);
+}
+
+void port_detach(struct port *port)
+{
+    port_stop(port);
+    for (size_t i = 0; i < VSOCK_QUEUES; i++)
+        virtqueue_close(&port->queue[i]);
     vhost_user_close(&port->guest);
 }
 
@@ -94,6 +101,10 @@ static int handle_ring_state(struct port *port, struct vhost_user_message *messa
     case VHOST_USER_SET_VRING_BASE:
         queue->next = (uint16_t)state->num;
         break;
+    case VHOST_USER_SET_VRING_ENABLE: /* 0 is how User-Mode Linux tells that the driver stops */
+        if (state->num == 0)
+            virtqueue_stop(queue);
+        break;
     default: /* VHOST_USER_GET_VRING_BASE: the driver stops */
         state->num = queue->next;
         virtqueue_stop(queue);
@@ -114,6 +125,7 @@ static int handle(struct port *port, struct vhost_user_message *message)
     case VHOST_USER_SET_VRING_NUM:
     case VHOST_USER_SET_VRING_BASE:
     case VHOST_USER_GET_VRING_BASE:
+    case VHOST_USER_SET_VRING_ENABLE:
         return handle_ring_state(port, message);
     case VHOST_USER_SET_VRING_ADDR:
         return set_address(port, message);

@@ -32,6 +32,9 @@ void port_attach(struct port *port);
 /* Forgets the guest and what waits for it; the port listens again. */
 void port_detach(struct port *port);
 
+/* The guest's driver has stopped: nothing is exchanged until it sets its rings up anew. */
+void port_stop(struct port *port);
+
 bool port_attached(const struct port *port);
 
 /* The guest's driver runs: packets can be exchanged. */
@@ -41,7 +44,7 @@ bool port_running(const struct port *port);
 int port_message(struct port *port);
 
 /* Looks at the next packet that the guest sends, without taking it: its header, and in `chain` the
- * bytes. 1, 0 when there is none, -1 on nonsense. */
+ * bytes. 1, 0 when there is none, -1 on nonsense: stop. */
 int port_peek(struct port *port, struct virtio_vsock_hdr *header, struct chain *chain);
 
 /* Takes the packet that was looked at. */
@@ -51,7 +54,7 @@ void port_take(struct port *port, const struct chain *chain);
  * the sender's header. `chain` may be NULL when len is 0. */
 void port_send(struct port *port, const struct virtio_vsock_hdr *header, const struct chain *chain);
 
-/* Moves queued packets into the guest's buffers. 1 if any moved, 0 if none, -1: detach. */
+/* Moves queued packets into the guest's buffers. 1 if any moved, 0 if none, -1: stop. */
 int port_deliver(struct port *port);
 
 /* Tells the guest that its transport was reset: its driver breaks every connection. */

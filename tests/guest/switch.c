@@ -8,8 +8,8 @@
  *   to a running guest    delivered; the sender waits while that guest is slow
  *   to the host (CID 2)   refused: this host has no services
  *   to any other CID      dropped: the sender's connect times out
- * When a guest goes away, the transport of the others is reset. SIGUSR1 resets the transport of
- * all. SIGTERM and SIGINT end the switch and remove the sockets. */
+ * When a guest or its driver goes away, the transport of the others is reset. SIGUSR1 resets the
+ * transport of all. SIGTERM and SIGINT end the switch and remove the sockets. */
 #include "port.h"
 
 #include <linux/vm_sockets.h>
@@ -49,6 +49,16 @@ static void detach(struct port *port)
 {
     fprintf(stderr, "guest-switch: guest %llu is gone\n", (unsigned long long)port->guest.cid);
     port_detach(port);
+    reset_all();
+}
+
+/* Its rings make no sense (any more): a driver that lets its device go takes them back before it is
+ * told to us. */
+static void stop(struct port *port)
+{
+    fprintf(stderr, "guest-switch: the driver of guest %llu has stopped\n",
+            (unsigned long long)port->guest.cid);
+    port_stop(port);
     reset_all();
 }
 
@@ -93,7 +103,7 @@ static bool forward(struct port *from)
         moved = true;
     }
     if (got < 0)
-        detach(from);
+        stop(from);
     return moved;
 }
 
@@ -107,7 +117,7 @@ static void forward_all(void)
         for (size_t i = 0; i < port_count; i++) {
             int delivered = port_deliver(&ports[i]);
             if (delivered < 0)
-                detach(&ports[i]);
+                stop(&ports[i]);
             moved |= delivered > 0;
         }
     } while (moved);
