@@ -114,12 +114,15 @@ static void allow_breaks(struct scenario *scenario, const struct lane *lane, boo
     }
 }
 
-/* Clients that wait for their target are told that it is not there; so are those to come. */
+/* Clients that wait for their target are told that it is not there; so are those to come. Who waits
+ * in the target's queue is reset, where the family has resets; else it is just closed. */
 static void restart_some_target(struct scenario *scenario)
 {
     struct lane *lane = &scenario->crowd.lanes[draw(&scenario->random, scenario->crowd.lane_count)];
 
     if (lane->served) {
+        if (lane->opening != NULL && lane->back->resets == RESETS_NEVER)
+            lane->opening->end[TARGET].closed = true;
         allow_breaks(scenario, lane, false, "its target was away");
         listener_down(lane->target);
         lane->served = false;
