@@ -18,12 +18,13 @@ static bool is_passing(int status)
            status == UV_ENOBUFS || status == UV_ENOMEM;
 }
 
-/* Ends the attempt: the conn of a failed one is emptied. */
+/* Ends the attempt: the conn of a failed one is emptied. The peer may have accepted it all the
+ * same. */
 static void end(struct connector *connector, int status)
 {
     connector->status = status;
     if (status != 0)
-        conn_close(connector->conn, CONN_CLOSE);
+        conn_close(connector->conn, CONN_RESET);
     if (is_passing(status))
         timer_set(&connector->loop->timers, &connector->again, RETRY_DELAY);
     else
