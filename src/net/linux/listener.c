@@ -188,20 +188,21 @@ static uint16_t *port_of(struct address *address)
 }
 
 /* Reads back the port that the system has chosen. */
-static void learn_port(struct listener *listener)
+static int learn_port(struct listener *listener, struct err *err)
 {
     struct address bound = {.length = sizeof bound.sa};
     const struct sockaddr_vm *vm = (const struct sockaddr_vm *)(const void *)&bound.sa;
     struct endpoint *endpoint = &listener->endpoint;
 
     if (getsockname(listener->fds[0], (struct sockaddr *)&bound.sa, &bound.length) != 0)
-        return;
+        return err_system(err, system_code(), "cannot learn its port");
     if (endpoint->family == FAMILY_TCP)
         endpoint->u.tcp.port = ntohs(*port_of(&bound));
     else if (endpoint->family == FAMILY_VSOCK)
         endpoint->u.vsock.port = vm->svm_port;
     else if (endpoint->family == FAMILY_HYPERV)
         endpoint->u.hyperv.service = guid_from_port(vm->svm_port);
+    return 0;
 }
 
 /* One socket per address of the name, all on the same port. "*" is one socket for both IP
@@ -217,7 +218,8 @@ static int open_tcp(struct listener *listener, const struct sock_options *option
     for (int i = 0; i < count; i++) {
         *port_of(&addresses[i]) = htons(listener->endpoint.u.tcp.port);
         if (add_socket(listener, &addresses[i], options, err) == 0) {
-            learn_port(listener);
+            if (learn_port(listener, err) != 0)
+                return -1;
             if (all)
                 return 0;
         } else if (!all || i == count - 1 ||
@@ -298,8 +300,7 @@ static int open_any(struct listener *listener, const struct sock_options *option
         if (address_from_endpoint(&listener->endpoint, &address, err) != 0 ||
             add_socket(listener, &address, options, err) != 0)
             return -1;
-        learn_port(listener);
-        return 0;
+        return learn_port(listener, err);
     }
 }
 
