@@ -13,6 +13,7 @@ struct post {
     struct terms *terms;
     struct listener *listener; /* NULL while it can't be opened yet */
     struct gate **gates;       /* one per worker, once it listens */
+    bool open;                 /* the gates are */
 };
 
 /* A forward that the configuration no longer has: its sessions may end by themselves for a while.
@@ -120,7 +121,24 @@ static int find_listener(struct roster *roster, const struct forward_config *con
     return 0;
 }
 
-/* What of a post can fail; gates follow once all posts are made. */
+static void discard_gates(const struct roster *roster, struct post *post)
+{
+    for (unsigned i = 0; i < roster->crew->count && post->gates; i++)
+        gate_discard(post->gates[i]);
+}
+
+static int make_gates(const struct roster *roster, struct post *post)
+{
+    for (unsigned i = 0; i < roster->crew->count; i++) {
+        post->gates[i] =
+            gate_create(&roster->crew->workers[i], post->listener, post->forward, post->terms);
+        if (!post->gates[i])
+            return -1;
+    }
+    return 0;
+}
+
+/* All of a post that can fail; its gates are opened once all posts are made. */
 static int make_post(struct roster *roster, const struct forward_config *config, struct post *out,
                      struct err *err)
 {
@@ -134,18 +152,17 @@ static int make_post(struct roster *roster, const struct forward_config *config,
         return err_system(err, UV_ENOMEM, "forward '%s'", config->name);
     if (find_listener(roster, config, &out->listener, err) != 0)
         return -1;
+    if (out->listener && make_gates(roster, out) != 0)
+        return err_system(err, UV_ENOMEM, "forward '%s'", config->name);
     out->forward->single = out->listener && listener_is_single(out->listener);
     return 0;
 }
 
 static void open_gates(struct roster *roster, struct post *post)
 {
-    for (unsigned i = 0; i < roster->crew->count; i++) {
-        post->gates[i] =
-            worker_open_gate(&roster->crew->workers[i], post->listener, post->forward, post->terms);
-        if (!post->gates[i])
-            log_error("forward '%s': not enough memory for worker %u", post->forward->name, i);
-    }
+    for (unsigned i = 0; i < roster->crew->count; i++)
+        worker_open_gate(post->gates[i]);
+    post->open = true;
 }
 
 static void close_gates(struct roster *roster, struct post *post)
@@ -162,12 +179,13 @@ static void keep_gates(struct roster *roster, struct post *old, struct post *pos
 {
     struct err err;
 
+    discard_gates(roster, post);
     for (unsigned i = 0; i < roster->crew->count; i++) {
         post->gates[i] = old->gates[i];
         old->gates[i] = NULL;
-        if (post->gates[i] && worker_change_terms(post->gates[i], post->terms) != 0)
-            log_error("forward '%s': not enough memory for its new settings", post->forward->name);
+        worker_change_terms(post->gates[i], post->terms);
     }
+    post->open = true;
     if (listener_adjust(post->listener, &post->terms->config.options, &err) != 0)
         log_error("forward '%s': %s", post->forward->name, err.msg);
 }
@@ -239,6 +257,15 @@ static void plan_retry(struct roster *roster)
     }
 }
 
+/* There was no memory for its gates: the next attempt opens it again. */
+static void close_listener(const struct roster *roster, struct post *post)
+{
+    discard_gates(roster, post);
+    memset(post->gates, 0, roster->crew->count * sizeof *post->gates);
+    listener_release(post->listener);
+    post->listener = NULL;
+}
+
 static void on_retry(uv_timer_t *timer)
 {
     struct roster *roster = timer->data;
@@ -251,6 +278,10 @@ static void on_retry(uv_timer_t *timer)
         if (post->listener || listener_open(listen_of(post), &post->terms->config.options,
                                             &post->listener, &err) != 0)
             continue;
+        if (make_gates(roster, post) != 0) {
+            close_listener(roster, post);
+            continue;
+        }
         endpoint_format(listener_endpoint(post->listener), text, sizeof text);
         log_info("forward '%s': listening on %s now", post->forward->name, text);
         open_gates(roster, post);
@@ -286,7 +317,7 @@ static void replace(struct roster *roster, struct post *posts, size_t count, uin
             retire(roster, roster->posts[i].forward, drain_timeout);
     }
     for (size_t i = 0; i < count; i++) {
-        if (posts[i].listener && !posts[i].gates[0])
+        if (posts[i].listener && !posts[i].open)
             open_gates(roster, &posts[i]);
     }
     release_posts(roster->posts, roster->count);
@@ -306,6 +337,8 @@ int roster_apply(struct roster *roster, const struct config *config, struct err 
         return err_system(err, UV_ENOMEM, "cannot set up the forwards");
     for (size_t i = 0; i < config->count; i++) {
         if (make_post(roster, &config->forwards[i], &posts[i], err) != 0) {
+            for (size_t made = 0; made <= i; made++)
+                discard_gates(roster, &posts[made]);
             release_posts(posts, i + 1);
             return -1;
         }

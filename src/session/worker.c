@@ -134,10 +134,7 @@ static void close_gate(struct gate *gate)
     acceptor_stop(&gate->acceptor);
     timer_clear(&gate->worker->loop.timers, &gate->later);
     stop_waiting(gate);
-    listener_release(gate->listener);
-    forward_release(gate->forward);
-    terms_release(gate->terms);
-    free(gate);
+    gate_discard(gate);
 }
 
 static void on_close(struct worker *worker, struct message *message)
@@ -147,20 +144,13 @@ static void on_close(struct worker *worker, struct message *message)
 }
 
 /* New terms may mean more room. */
-struct change {
-    struct message message;
-    struct gate *gate;
-    struct terms *terms;
-};
-
 static void on_change(struct worker *worker, struct message *message)
 {
-    struct change *change = list_entry(message, struct change, message);
+    struct gate *gate = list_entry(message, struct gate, change);
 
     (void)worker;
-    terms_release(change->gate->terms);
-    change->gate->terms = change->terms;
-    free(change);
+    terms_release(gate->terms);
+    gate->terms = gate->coming;
 }
 
 /* Room may have come: the gates that wait for it try again, and wait again where it has not. */
@@ -352,8 +342,8 @@ void worker_post(struct worker *worker, struct message *message)
     wake(worker);
 }
 
-struct gate *worker_open_gate(struct worker *worker, struct listener *listener,
-                              struct forward *forward, struct terms *terms)
+struct gate *gate_create(struct worker *worker, struct listener *listener, struct forward *forward,
+                         struct terms *terms)
 {
     struct gate *gate = calloc(1, sizeof *gate);
 
@@ -366,20 +356,30 @@ struct gate *worker_open_gate(struct worker *worker, struct listener *listener,
     gate->terms = terms_share(terms);
     gate->worker = worker;
     gate->open.handle = on_open;
+    gate->change.handle = on_change;
     gate->close.handle = on_close;
-    worker_post(worker, &gate->open);
     return gate;
 }
 
-int worker_change_terms(struct gate *gate, struct terms *terms)
+void gate_discard(struct gate *gate)
 {
-    struct change *change = malloc(sizeof *change);
+    if (!gate)
+        return;
+    listener_release(gate->listener);
+    forward_release(gate->forward);
+    terms_release(gate->terms);
+    free(gate);
+}
 
-    if (!change)
-        return -1;
-    *change = (struct change){{.handle = on_change}, gate, terms_share(terms)};
-    worker_post(gate->worker, &change->message);
-    return 0;
+void worker_open_gate(struct gate *gate)
+{
+    worker_post(gate->worker, &gate->open);
+}
+
+void worker_change_terms(struct gate *gate, struct terms *terms)
+{
+    gate->coming = terms_share(terms);
+    worker_post(gate->worker, &gate->change);
 }
 
 void worker_close_gate(struct gate *gate)
