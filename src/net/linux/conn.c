@@ -230,6 +230,18 @@ static void on_stream_closed(uv_handle_t *handle)
         free(streams);
 }
 
+/* Where the system refuses to register a descriptor libuv ends the process. So it is registered
+ * here, for nothing yet, where a refusal can be told: libuv then finds it there and only changes
+ * it. */
+static int register_for_libuv(struct loop *loop, int fd)
+{
+    struct epoll_event event = {.data.fd = fd};
+
+    if (epoll_ctl(uv_backend_fd(&loop->uv), EPOLL_CTL_ADD, fd, &event) != 0)
+        return uv_translate_sys_error(errno);
+    return 0;
+}
+
 /* Makes a handle for the descriptor, and its owner. */
 static int open_stream(struct conn *conn, int *fd, uv_stream_t **out, struct err *err)
 {
@@ -240,8 +252,10 @@ static int open_stream(struct conn *conn, int *fd, uv_stream_t **out, struct err
     if (status == 0) {
         handle->streams = streams;
         streams->open++;
-        status = uv_pipe_open(&handle->pipe, *fd);
+        status = register_for_libuv(conn->loop, *fd);
     }
+    if (status == 0)
+        status = uv_pipe_open(&handle->pipe, *fd);
     if (status != 0)
         return err_system(err, status, "cannot hand the stream to libuv");
     *fd = -1;
