@@ -241,9 +241,13 @@ void session_start(struct worker *worker, struct forward *forward, struct terms 
                    const struct incoming *incoming, const struct peer *peer)
 {
     struct session *session = calloc(1, sizeof *session);
+    int status = session ? conn_adopt(&session->client, &worker->loop, incoming) : UV_ENOMEM;
+    char text[128];
 
-    if (!session || conn_adopt(&session->client, &worker->loop, incoming) != 0) {
-        log_warning("forward '%s': a client was refused: not enough memory", forward->name);
+    if (status != 0) {
+        if (worker_tells(worker, &forward->refusals))
+            log_warning("forward '%s': a client was refused: %s", forward->name,
+                        uv_strerror_r(status, text, sizeof text));
         if (!session)
             incoming_refuse(incoming);
         free(session);
