@@ -190,9 +190,8 @@ static void bound_quarantine(void)
     uv_os_setenv("ASAN_OPTIONS", options);
 }
 
-static struct relay *start(const char *program, const char *path, const char *config)
+static struct relay *spawn_relay(const char *program, const char *path, const char *config)
 {
-    static const char *const ready[] = {"ready", NULL};
     struct relay *relay = calloc(1, sizeof *relay);
 
     bound_quarantine();
@@ -212,14 +211,27 @@ static struct relay *start(const char *program, const char *path, const char *co
     relay->process.data = relay->out.data = relay->err.data = relay->wake.data = relay;
     if (uv_thread_create(&relay->thread, run_loop, relay) != 0)
         fail_msg("cannot start a thread");
+    return relay;
+}
 
-    if (!await_line(relay, &relay->said, 0, ready, PATIENCE_MS)) {
+bool relay_await_ready(struct relay *relay, uint64_t timeout_ms)
+{
+    static const char *const ready[] = {"ready", NULL};
+    return await_line(relay, &relay->said, 0, ready, timeout_ms);
+}
+
+static struct relay *start(const char *program, const char *path, const char *config)
+{
+    struct relay *relay = spawn_relay(program, path, config);
+
+    if (!relay_await_ready(relay, PATIENCE_MS)) {
         int error = relay->spawn_error;
         relay_log_print(relay, 0, 40);
         relay_free(relay);
         if (error != 0)
             fail_msg("cannot start '%s': %s", program, uv_strerror(error));
-        fail_msg("'%s' did not say 'ready'; its configuration was (%s)\n%s", program, path, config);
+        fail_msg("'%s' did not say 'ready'; its configuration was (%s)\n%s", program, path,
+                 config);
     }
     uv_mutex_lock(&relay->lock);
     bool last = strcmp(relay->said.line[relay->said.count - 1], "ready") == 0;
@@ -229,6 +241,11 @@ static struct relay *start(const char *program, const char *path, const char *co
         fail_msg("'ready' is not the last line that '%s' said", program);
     }
     return relay;
+}
+
+struct relay *relay_spawn_file(const char *program, const char *path)
+{
+    return spawn_relay(program, path, "");
 }
 
 struct relay *relay_start(const char *program, const char *config)

@@ -15,6 +15,12 @@ struct relay *relay_start(const char *program, const char *config);
 /* The same for `program run -c path`: a relay that can be asked to read its configuration again. */
 struct relay *relay_start_file(const char *program, const char *path);
 
+/* The same without waiting for `ready`: that may never come. */
+struct relay *relay_spawn_file(const char *program, const char *path);
+
+/* Waits for `ready`. False: it has ended, or `timeout_ms` have passed. */
+bool relay_await_ready(struct relay *relay, uint64_t timeout_ms);
+
 /* The endpoint of the `listening NAME ENDPOINT` line; ends the test when there was none. Lives as
  * long as the relay. */
 const char *relay_endpoint(struct relay *relay, const char *name);
