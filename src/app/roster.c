@@ -123,8 +123,10 @@ static int find_listener(struct roster *roster, const struct forward_config *con
 
 static void discard_gates(const struct roster *roster, struct post *post)
 {
-    for (unsigned i = 0; i < roster->crew->count && post->gates; i++)
+    for (unsigned i = 0; i < roster->crew->count && post->gates; i++) {
         gate_discard(post->gates[i]);
+        post->gates[i] = NULL;
+    }
 }
 
 static int make_gates(const struct roster *roster, struct post *post)
@@ -261,7 +263,6 @@ static void plan_retry(struct roster *roster)
 static void close_listener(const struct roster *roster, struct post *post)
 {
     discard_gates(roster, post);
-    memset(post->gates, 0, roster->crew->count * sizeof *post->gates);
     listener_release(post->listener);
     post->listener = NULL;
 }

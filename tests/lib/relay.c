@@ -230,8 +230,7 @@ static struct relay *start(const char *program, const char *path, const char *co
         relay_free(relay);
         if (error != 0)
             fail_msg("cannot start '%s': %s", program, uv_strerror(error));
-        fail_msg("'%s' did not say 'ready'; its configuration was (%s)\n%s", program, path,
-                 config);
+        fail_msg("'%s' did not say 'ready'; its configuration was (%s)\n%s", program, path, config);
     }
     uv_mutex_lock(&relay->lock);
     bool last = strcmp(relay->said.line[relay->said.count - 1], "ready") == 0;
