@@ -185,3 +185,23 @@ def test_an_address_of_another_machine():
     assert (done.returncode, done.stdout) == (1, "")
     assert "cannot listen on 'tcp:192.0.2.1:0'" in done.stderr
     assert "no interface of this machine has that address" in done.stderr
+
+
+def test_resets_before_a_limited_session_reads(relays):
+    """The portable pump has not asked libuv for anything yet then; nor may libuv be told of them."""
+    with listen() as target:
+        relay = relays.forward(
+            "tcp:127.0.0.1:0", endpoint_of(target), "pump=stream", "rate_limit=1KiB/s", "workers=1"
+        )
+        first = connect(relay.address())
+        server = accept(target)
+        for one, other in ((first, server), (server, first)):
+            one.sendall(bytes(100000))
+            assert other.recv(100000)
+        others = [connect(relay.address()) for _ in range(100)]
+        streams = [accept(target) for _ in others]
+        for client in others:
+            reset(client)
+        relay.wait_log("session .*: broken after", count=100)
+        for stream in (first, server, *streams):
+            stream.close()

@@ -231,11 +231,12 @@ static void on_stream_closed(uv_handle_t *handle)
 }
 
 /* Where the system refuses to register a descriptor libuv ends the process. So it is registered
- * here, for nothing yet, where a refusal can be told: libuv then finds it there and only changes
- * it. */
+ * here, where a refusal can be told: libuv then finds it there and only changes it. Until then an
+ * error or hang-up may be told of, once; with -1 for a descriptor libuv takes no notice. (With the
+ * real one it would look it up in a table that has no place for it yet, and end the process.) */
 static int register_for_libuv(struct loop *loop, int fd)
 {
-    struct epoll_event event = {.data.fd = fd};
+    struct epoll_event event = {.events = EPOLLET, .data.fd = -1};
 
     if (epoll_ctl(uv_backend_fd(&loop->uv), EPOLL_CTL_ADD, fd, &event) != 0)
         return uv_translate_sys_error(errno);
