@@ -28,7 +28,8 @@ static _Atomic int to_system = -1; /* not asked yet */
 static uv_once_t once = UV_ONCE_INIT;
 static uv_mutex_t lock;
 static FILE *file;
-static char file_path[256];
+static char file_path[256]; /* the main thread's; the others know this: */
+static _Atomic bool has_path;
 
 void log_set_level(enum log_level level)
 {
@@ -100,6 +101,7 @@ int log_open(const char *path, struct err *err)
                           path);
     if (path != file_path)
         snprintf(file_path, sizeof file_path, "%s", path);
+    atomic_store(&has_path, path[0] != '\0');
     replace_file(opened);
     return 0;
 }
@@ -221,11 +223,12 @@ static bool has_system(void)
 static void write_event(enum log_level level, const char *message, const struct log_field *fields,
                         size_t count)
 {
-    bool system = has_system() && !file_path[0];
+    bool to_file = atomic_load(&has_path);
+    bool system = has_system() && !to_file;
     char line[LINE];
     size_t used = 0;
 
-    if (!file_path[0])
+    if (!to_file)
         append(line, sizeof line, &used, "%s", log_system_prefix(level));
     if (atomic_load(&line_format) == LOG_FORMAT_JSON) {
         append_json(line, sizeof line, &used, level, message, fields, count);
