@@ -28,7 +28,7 @@ struct totals {
 
 struct forward {
     char name[FORWARD_NAME];
-    bool single; /* for one stream, and then done */
+    atomic_bool single; /* for one stream, and then done; each reload writes it */
     atomic_uint users;
     atomic_uint sessions; /* begun and not ended */
     atomic_uint pending;  /* of these, whose target has not answered */
