@@ -24,6 +24,10 @@ int address_from_endpoint(const struct endpoint *endpoint, struct address *out, 
  * block, and whose answer may be another one next time. */
 bool address_needs_lookup(const struct endpoint *endpoint);
 
+/* The address that was found does not exist: whoever asks next gets no answer from memory. True
+ * where the last one may have been. */
+bool address_forget(const struct endpoint *endpoint);
+
 /* Fills `out` from what accept or getsockname gave for a socket of that family. */
 void address_to_peer(const struct address *address, struct peer *out);
 

@@ -25,6 +25,7 @@ struct dial {
     struct timer pause;    /* until the next one */
     uint64_t pause_length;
     uint64_t give_up; /* loop time after which no round starts */
+    bool asked_anew;  /* for the address, in this round */
     struct err err;   /* why the latest address failed */
 };
 
@@ -53,6 +54,21 @@ static uint64_t with_jitter(uint64_t length)
 
     uv_random(NULL, NULL, &random, sizeof random, 0, NULL);
     return length / 2 + random % (length / 2 + 1);
+}
+
+static void look_up(struct dial *dial);
+
+/* A VM that has started again has another id than the one that is remembered: once a round it is
+ * asked for anew, under the same deadline. */
+static bool ask_anew(struct dial *dial, int status)
+{
+    if ((status != UV_EADDRNOTAVAIL && status != UV_ENETUNREACH) || dial->asked_anew ||
+        !address_forget(dial->plan.target))
+        return false;
+    dial->asked_anew = true;
+    dial->current = 0;
+    look_up(dial);
+    return true;
 }
 
 /* The round has failed: another one after a pause, or the end. */
@@ -104,7 +120,7 @@ static void on_connected(struct connector *connector, int status)
     set_reason(dial, status);
     if (++dial->current < dial->count)
         try_current(dial);
-    else
+    else if (!ask_anew(dial, status))
         end_round(dial);
 }
 
@@ -174,6 +190,7 @@ static void start_round(struct dial *dial)
 
     dial->current = 0;
     dial->count = 1;
+    dial->asked_anew = false;
     if (family_is_single(dial->plan.target->family)) {
         if (conn_open_single(dial->conn, dial->loop, dial->plan.target, &dial->err) != 0)
             dial->give_up = 0; /* no later round could do better */

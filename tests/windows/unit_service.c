@@ -83,7 +83,7 @@ static void test_whole_life(void **state)
 
     (void)state;
     assert_int_equal(state_now(), SERVICE_ABSENT);
-    assert_ok(service_install(CONFIG, NULL, &err));
+    assert_ok(service_install(CONFIG, &err));
     assert_int_equal(state_now(), SERVICE_IS_STOPPED);
     assert_ok(service_start(&err));
     assert_ok(service_query(&status, &err));
@@ -103,7 +103,7 @@ static void test_reload(void **state)
     struct err err;
 
     (void)state;
-    assert_ok(service_install(CONFIG, NULL, &err));
+    assert_ok(service_install(CONFIG, &err));
     assert_int_equal(service_reload(&err), -1);
     assert_ok(service_start(&err));
     assert_ok(service_reload(&err));
@@ -117,7 +117,7 @@ static void test_uninstall_stops_it(void **state)
     struct err err;
 
     (void)state;
-    assert_ok(service_install(CONFIG, NULL, &err));
+    assert_ok(service_install(CONFIG, &err));
     assert_ok(service_start(&err));
     assert_ok(service_uninstall(&err));
     assert_int_equal(state_now(), SERVICE_ABSENT);
@@ -129,7 +129,7 @@ static void test_failure_is_told(void **state)
     struct err err;
 
     (void)state;
-    assert_ok(service_install(FAILING, NULL, &err));
+    assert_ok(service_install(FAILING, &err));
     assert_int_equal(service_start(&err), -1);
     assert_non_null(strstr(err.msg, "ended as soon as it was started"));
     assert_ok(service_query(&status, &err));
@@ -141,8 +141,8 @@ static void test_install_twice(void **state)
     struct err err;
 
     (void)state;
-    assert_ok(service_install(CONFIG, NULL, &err));
-    assert_int_equal(service_install(CONFIG, NULL, &err), -1);
+    assert_ok(service_install(CONFIG, &err));
+    assert_int_equal(service_install(CONFIG, &err), -1);
     assert_int_equal(err.code, UV_EEXIST);
 }
 

@@ -15,11 +15,9 @@
 /* --- for the one who administers it; all return 0 or -1 --- */
 
 /* Makes the service: it starts with the system, is started again after a failure, and runs
- * `service run -c CONFIG` of this very program (config: an absolute path). `account` is NULL for
- * LocalSystem, stripped of its privileges (WSL 2 admits no other service account), or an account
- * name: "NT SERVICE\hvrelay" is the least one for plain Hyper-V hosts, where it must then be made a
- * member of "Hyper-V Administrators". Registers the event source too. */
-int service_install(const char *config, const char *account, struct err *err);
+ * `service run -c CONFIG` of this very program (config: an absolute path) as LocalSystem, stripped
+ * of its privileges: WSL 2 admits no other service account. Registers the event source too. */
+int service_install(const char *config, struct err *err);
 
 /* Stops and removes it. */
 int service_uninstall(struct err *err);

@@ -139,12 +139,11 @@ static int configure_service(SC_HANDLE service, struct err *err)
     return eventlog_install(SERVICE_NAME, err);
 }
 
-static int create_service(struct scm *scm, const wchar_t *command, const wchar_t *account,
-                          struct err *err)
+static int create_service(struct scm *scm, const wchar_t *command, struct err *err)
 {
     scm->service = CreateServiceW(scm->manager, NAME, DISPLAY_NAME, SERVICE_ALL_ACCESS,
                                   SERVICE_WIN32_OWN_PROCESS, SERVICE_AUTO_START,
-                                  SERVICE_ERROR_NORMAL, command, NULL, NULL, NULL, account, NULL);
+                                  SERVICE_ERROR_NORMAL, command, NULL, NULL, NULL, NULL, NULL);
     if (!scm->service)
         return set_scm_error(err, GetLastError(), "cannot make the service '" SERVICE_NAME "'");
     if (configure_service(scm->service, err) == 0)
@@ -153,19 +152,17 @@ static int create_service(struct scm *scm, const wchar_t *command, const wchar_t
     return -1;
 }
 
-int service_install(const char *config, const char *account, struct err *err)
+int service_install(const char *config, struct err *err)
 {
-    wchar_t command[COMMAND_ROOM], name[256];
+    wchar_t command[COMMAND_ROOM];
     struct scm scm;
     int status;
 
     if (make_command(config, command, err) != 0)
         return -1;
-    if (account && wide_from_utf8(account, name, 256) != 0)
-        return err_set(err, UV_EINVAL, "'%s' cannot be the name of an account", account);
     if (scm_open(&scm, SC_MANAGER_CONNECT | SC_MANAGER_CREATE_SERVICE, 0, err) != 0)
         return -1;
-    status = create_service(&scm, command, account ? name : NULL, err);
+    status = create_service(&scm, command, err);
     scm_close(&scm);
     return status;
 }
@@ -213,7 +210,9 @@ static int start_and_wait(SC_HANDLE service, struct err *err)
     if (status.dwCurrentState == SERVICE_RUNNING)
         return 0;
     err_set(err, 0, "the service has ended as soon as it was started");
-    return err_hint(err, "the Event Log says why, or its log_file");
+    return err_hint(err,
+                    "the Event Log says why, or its log_file; 'hvrelay check' finds mistakes in "
+                    "the configuration");
 }
 
 static int stop_and_wait(SC_HANDLE service, struct err *err)

@@ -34,7 +34,7 @@ static int install(const struct arguments *arguments, struct err *err)
 
     if (absolute_config(arguments, config, err) != 0)
         return -1;
-    return service_install(config, NULL, err);
+    return service_install(config, err);
 }
 
 static int uninstall(const struct arguments *arguments, struct err *err)

@@ -125,6 +125,12 @@ bool address_needs_lookup(const struct endpoint *endpoint)
     return false;
 }
 
+bool address_forget(const struct endpoint *endpoint)
+{
+    (void)endpoint;
+    return false;
+}
+
 static void tcp_to_peer(const struct address *address, struct peer *out)
 {
     const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)&address->sa;

@@ -107,6 +107,13 @@ bool address_needs_lookup(const struct endpoint *endpoint)
                                                  endpoint->u.hyperv.vm_kind == HYPERV_VM_WSL);
 }
 
+bool address_forget(const struct endpoint *endpoint)
+{
+    bool wsl = endpoint->u.hyperv.vm_kind == HYPERV_VM_WSL;
+
+    return address_needs_lookup(endpoint) && vms_forget(wsl ? NULL : endpoint->u.hyperv.vm_name);
+}
+
 /* --- address -> peer --- */
 
 static void tcp_to_peer(const struct address *address, struct peer *out)

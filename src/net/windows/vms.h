@@ -32,6 +32,10 @@ int vms_find_wsl(struct guid *id, struct err *err);
  * old: for every stream that is to reach a VM by its name. */
 int vms_find_recent(const char *name, struct guid *id, struct err *err);
 
+/* No VM has the id that vms_find_recent gave: it will ask again. False where it has just asked, or
+ * remembers nothing. Never blocks. */
+bool vms_forget(const char *name);
+
 /* "running", "off", ... */
 const char *vm_state_name(enum vm_state state);
 

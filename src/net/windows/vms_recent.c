@@ -10,6 +10,9 @@
 /* A VM takes longer than this to come back under a new id. */
 #define RECENT_MS 2000
 
+/* So often at most is it asked about a VM that is found but not there. */
+#define JUST_ASKED_MS 200
+
 enum { REMEMBERED = 16 };
 
 static struct {
@@ -22,14 +25,19 @@ static struct {
 /* Held while somebody asks, so that many sessions that start at once ask once. */
 static SRWLOCK lock = SRWLOCK_INIT;
 
+static bool is_for(int place, const char *name)
+{
+    return answers[place].at && answers[place].wsl == !name &&
+           strcmp(answers[place].name, name ? name : "") == 0;
+}
+
 /* The answer for that name, or the oldest one. */
 static int place_of(const char *name)
 {
     int oldest = 0;
 
     for (int i = 0; i < REMEMBERED; i++) {
-        if (answers[i].at && answers[i].wsl == !name &&
-            strcmp(answers[i].name, name ? name : "") == 0)
+        if (is_for(i, name))
             return i;
         if (answers[i].at < answers[oldest].at)
             oldest = i;
@@ -60,4 +68,21 @@ int vms_find_recent(const char *name, struct guid *id, struct err *err)
     *id = answers[place].id;
     ReleaseSRWLockExclusive(&lock);
     return status;
+}
+
+/* While somebody asks there is nothing to forget: the answer will be new. */
+bool vms_forget(const char *name)
+{
+    bool forgotten = false;
+
+    if (!TryAcquireSRWLockExclusive(&lock))
+        return true;
+    for (int i = 0; i < REMEMBERED; i++) {
+        if (is_for(i, name) && GetTickCount64() - answers[i].at > JUST_ASKED_MS) {
+            answers[i].at = 0;
+            forgotten = true;
+        }
+    }
+    ReleaseSRWLockExclusive(&lock);
+    return forgotten;
 }

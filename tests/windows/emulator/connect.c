@@ -6,6 +6,7 @@
 #include "map.h"
 #include "sock.h"
 
+#include <mstcpip.h>
 #include <ws2tcpip.h>
 
 #define ADDRESS_ROOM (sizeof(SOCKADDR_HV) + 16)
@@ -178,7 +179,11 @@ int WSAAPI hook_WSAIoctl(SOCKET s, DWORD code, LPVOID in, DWORD in_len, LPVOID o
                          LPWSAOVERLAPPED_COMPLETION_ROUTINE done)
 {
     static const GUID accept_ex = WSAID_ACCEPTEX, connect_ex = WSAID_CONNECTEX;
+    const struct tcp_keepalive *keepalive = in;
     int r = WSAIoctl(s, code, in, in_len, out, out_len, returned, ov, done);
+    if (code == SIO_KEEPALIVE_VALS && in_len == sizeof *keepalive)
+        trace("socket %d: keepalive %lu after %lu ms, every %lu ms: %d", (int)s, keepalive->onoff,
+              keepalive->keepalivetime, keepalive->keepaliveinterval, r);
     if (r != 0 || code != SIO_GET_EXTENSION_FUNCTION_POINTER)
         return r;
     if (IsEqualGUID((const GUID *)in, &accept_ex)) {

@@ -163,8 +163,11 @@ static void fill_peer(struct sock *k);
 int WSAAPI hook_setsockopt(SOCKET s, int level, int name, const char *value, int len)
 {
     struct sock *k = sock_find(s);
-    if (!k)
+    if (!k) {
+        if (level == IPPROTO_TCP && len == (int)sizeof(int))
+            trace("socket %d: TCP option %d = %d", (int)s, name, *(const int *)(const void *)value);
         return setsockopt(s, level, name, value, len);
+    }
     if (level == HV_PROTOCOL_RAW)
         return set_hyperv_option(k, name, value, len);
     if (level != SOL_SOCKET)

@@ -1,7 +1,7 @@
-/* As much of WMI as it takes to look up virtual machines: the locator, one name space, one query on
- * Msvm_ComputerSystem with an optional `WHERE ElementName = '...'`, and the properties Name,
- * ElementName and EnabledState. The entries of the tables that are left out are never to be
- * called. As on a real host the first row is the host itself, whose Name is no GUID. */
+/* As much of WMI as it takes to look up virtual machines: the locator, one name space, the query
+ * for all of Msvm_ComputerSystem, and the properties Name, ElementName and EnabledState. The
+ * entries of the tables that are left out are never to be called. As on a real host the first row
+ * is the host itself, whose Name is no GUID. */
 #define COBJMACROS
 #include "hooks.h"
 
@@ -25,8 +25,7 @@ struct row {
 
 struct rows {
     struct object o;
-    wchar_t wanted[64]; /* ElementName, or empty for all */
-    int next;           /* -1 is the host */
+    int next; /* -1 is the host */
 };
 
 static void *make(size_t size, const void *vtable)
@@ -113,12 +112,6 @@ static bool next_row(struct rows *rows, struct row *row)
     return true;
 }
 
-static bool wanted(const struct rows *rows, const struct row *row)
-{
-    return row->element_name[0] &&
-           (!rows->wanted[0] || _wcsicmp(rows->wanted, row->element_name) == 0);
-}
-
 static ULONG STDMETHODCALLTYPE rows_retain(IEnumWbemClassObject *this)
 {
     return retain(this);
@@ -136,7 +129,7 @@ static HRESULT STDMETHODCALLTYPE rows_next(IEnumWbemClassObject *this, LONG time
     (void)timeout, (void)count;
     *returned = 0;
     while (next_row((struct rows *)this, row)) {
-        if (!wanted((struct rows *)this, row))
+        if (!row->element_name[0])
             continue;
         objects[0] = (IWbemClassObject *)row;
         *returned = 1;
@@ -154,26 +147,6 @@ static const IEnumWbemClassObjectVtbl rows_vtable = {
 
 /* --- the name space --- */
 
-/* What stands between the quotes of the condition, its backslashes undone. */
-static bool parse_query(const wchar_t *query, struct rows *rows)
-{
-    const wchar_t *where = wcsstr(query, L"WHERE");
-    if (!wcsstr(query, L"FROM Msvm_ComputerSystem"))
-        return false;
-    if (!where)
-        return true;
-    const wchar_t *from = wcschr(where, L'\'');
-    size_t n = 0;
-    if (!from || !wcsstr(where, L"ElementName"))
-        return false;
-    for (from++; *from && *from != L'\'' && n < ARRAYSIZE(rows->wanted) - 1; from++) {
-        if (*from == L'\\' && from[1])
-            from++;
-        rows->wanted[n++] = *from;
-    }
-    return *from == L'\'';
-}
-
 static ULONG STDMETHODCALLTYPE space_retain(IWbemServices *this)
 {
     return retain(this);
@@ -188,13 +161,12 @@ static HRESULT STDMETHODCALLTYPE space_query(IWbemServices *this, const BSTR lan
                                              const BSTR query, LONG flags, IWbemContext *context,
                                              IEnumWbemClassObject **answer)
 {
-    struct rows *rows = make(sizeof *rows, &rows_vtable);
+    struct rows *rows;
     (void)this, (void)language, (void)flags, (void)context;
-    rows->next = -1;
-    if (!parse_query(query, rows)) {
-        release(rows);
+    if (!wcsstr(query, L"FROM Msvm_ComputerSystem") || wcsstr(query, L"WHERE"))
         return WBEM_E_INVALID_QUERY;
-    }
+    rows = make(sizeof *rows, &rows_vtable);
+    rows->next = -1;
     *answer = (IEnumWbemClassObject *)rows;
     return WBEM_S_NO_ERROR;
 }
