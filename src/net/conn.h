@@ -48,8 +48,9 @@ int conn_pending_error(struct conn *conn);
 int conn_streams(struct conn *conn, uv_stream_t **reader, uv_stream_t **writer, struct err *err);
 
 /* In place of uv_read_start and uv_read_stop on the reader of conn_streams: that one direction of a
- * named pipe has ended, which libuv does not know, is an EOF too. */
-void conn_read_start(struct conn *conn, uv_alloc_cb alloc, uv_read_cb read);
+ * named pipe has ended, which libuv does not know, is an EOF too. Starting returns 0, or a libuv
+ * error number: the peer may have reset the stream already. */
+int conn_read_start(struct conn *conn, uv_alloc_cb alloc, uv_read_cb read);
 void conn_read_stop(struct conn *conn);
 
 /* In place of uv_shutdown on the writer, once all writes are done. UV_ENOTSUP where nothing tells

@@ -39,7 +39,7 @@ struct chunk {
     char bytes[CHUNK_SIZE];
 };
 
-static void start_reading(struct way *way);
+static void go_on_reading(struct way *way);
 
 static void release(struct stream_relay *relay)
 {
@@ -228,7 +228,7 @@ static void on_written(uv_write_t *request, int status)
     way->lost -= length;
     delivered(way, length);
     if (!way->eof)
-        start_reading(way);
+        go_on_reading(way);
     else if (list_empty(&way->grace.link))
         pass_eof(way);
 }
@@ -287,7 +287,7 @@ static void pay(struct way *way, size_t count)
 
 static void on_later(struct timer *timer)
 {
-    start_reading(list_entry(timer, struct way, later));
+    go_on_reading(list_entry(timer, struct way, later));
 }
 
 static void on_read(uv_stream_t *reader, ssize_t count, const uv_buf_t *buffer)
@@ -320,21 +320,32 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
     /* cppcheck-suppress memleak */
 }
 
-static void start_reading(struct way *way)
+/* Returns 0, or why the side can't be read from any more. */
+static int start_reading(struct way *way)
 {
     uint64_t wait;
+    int status;
 
     if (way->reading || way->eof || way->chunks == MOST_CHUNKS || !list_empty(&way->later.link))
-        return;
+        return 0;
     if (way->limited) {
         way->most = (size_t)limit_ask(&way->limit, CHUNK_SIZE, &wait);
         if (way->most == 0) {
             timer_set(&way->relay->loop->timers, &way->later, wait);
-            return;
+            return 0;
         }
     }
-    way->reading = true;
-    conn_read_start(source(way), on_alloc, on_read);
+    status = conn_read_start(source(way), on_alloc, on_read);
+    way->reading = status == 0;
+    return status;
+}
+
+static void go_on_reading(struct way *way)
+{
+    int status = start_reading(way);
+
+    if (status != 0)
+        fail(way, true, status);
 }
 
 static void abort_stream(struct relay *relay, const struct err *reason)
@@ -387,7 +398,9 @@ struct relay *stream_start(struct loop *loop, const struct relay_plan *plan, str
     relay->side[TARGET] = plan->target;
     init_way(relay, plan, CLIENT, reader[CLIENT], writer[TARGET]);
     init_way(relay, plan, TARGET, reader[TARGET], writer[CLIENT]);
-    start_reading(&relay->ways[CLIENT]);
-    start_reading(&relay->ways[TARGET]);
+    for (int side = CLIENT; side <= TARGET; side++) {
+        if (start_reading(&relay->ways[side]) != 0) /* told from the loop, where it fails again */
+            timer_set(&loop->timers, &relay->ways[side].later, 0);
+    }
     return &relay->relay;
 }

@@ -283,9 +283,9 @@ int conn_streams(struct conn *conn, uv_stream_t **reader, uv_stream_t **writer, 
     return 0;
 }
 
-void conn_read_start(struct conn *conn, uv_alloc_cb alloc, uv_read_cb read)
+int conn_read_start(struct conn *conn, uv_alloc_cb alloc, uv_read_cb read)
 {
-    uv_read_start((uv_stream_t *)&conn->streams->handles[0].pipe, alloc, read);
+    return uv_read_start((uv_stream_t *)&conn->streams->handles[0].pipe, alloc, read);
 }
 
 void conn_read_stop(struct conn *conn)

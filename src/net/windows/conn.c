@@ -8,6 +8,8 @@
 
 #include <winsock2.h>
 
+enum { WATCH_EVERY = 500 }; /* ms */
+
 /* libuv's handles must stay where they are until their close callbacks have run. */
 struct stream {
     union {
@@ -25,6 +27,9 @@ struct conn_streams {
     int open;
     struct loop *loop;
     struct npipe_reader *reader; /* of a named pipe, once it is a stream for the pump */
+    struct conn *conn;           /* whose loss is watched for */
+    void (*ready)(struct conn *conn);
+    struct timer watch;
 };
 
 void conn_init(struct conn *conn)
@@ -36,6 +41,55 @@ void conn_init(struct conn *conn)
 bool conn_is_open(const struct conn *conn)
 {
     return conn->streams != NULL;
+}
+
+/* --- watching --- */
+
+/* Only a reset is an error to WSAPoll; an end is a hang-up. */
+static bool is_reset(const struct conn_streams *all)
+{
+    uv_os_fd_t handle;
+    WSAPOLLFD poll;
+
+    if (all->streams[0].u.any.type != UV_TCP || uv_fileno(&all->streams[0].u.any, &handle) != 0)
+        return false;
+    poll = (WSAPOLLFD){.fd = (SOCKET)handle};
+    return WSAPoll(&poll, 1, 0) == 1 && poll.revents & POLLERR;
+}
+
+/* Nothing that is under way tells of a reset while nobody reads, so the socket is asked. */
+static void on_watch(struct timer *timer)
+{
+    struct conn_streams *all = list_entry(timer, struct conn_streams, watch);
+
+    if (is_reset(all))
+        all->ready(all->conn);
+    else
+        timer_set(&all->loop->timers, timer, WATCH_EVERY);
+}
+
+void conn_watch_loss(struct conn *conn, void (*ready)(struct conn *conn))
+{
+    struct conn_streams *all = conn->streams;
+
+    if (all->streams[0].u.any.type != UV_TCP)
+        return;
+    all->conn = conn;
+    all->ready = ready;
+    timer_set(&all->loop->timers, &all->watch, WATCH_EVERY);
+}
+
+bool conn_lost(struct conn *conn)
+{
+    const struct conn_streams *all = conn->streams;
+
+    return all->reader ? npipe_reader_is_lost(all->reader) : is_reset(all);
+}
+
+/* A reset that comes while there is something to read is an EOF behind that to Wine 8. */
+int conn_pending_error(struct conn *conn)
+{
+    return is_reset(conn->streams) ? UV_ECONNRESET : 0;
 }
 
 /* --- opening --- */
@@ -157,6 +211,7 @@ int conn_open(struct conn *conn, struct loop *loop, const struct incoming *incom
         return UV_ENOMEM;
     }
     all->loop = loop;
+    timer_init(&all->watch, on_watch);
     status = open_any(all, loop, incoming);
     if (status != 0) {
         close_all(all);
@@ -186,21 +241,6 @@ int conn_open_single(struct conn *conn, struct loop *loop, const struct endpoint
     return status == 0 ? 0 : err_system(err, status, "cannot use standard input and output");
 }
 
-/* --- watching: an overlapped read that nobody wants yet would be needed --- */
-
-void conn_watch_loss(struct conn *conn, void (*ready)(struct conn *conn))
-{
-    (void)conn;
-    (void)ready;
-}
-
-bool conn_lost(struct conn *conn)
-{
-    struct npipe_reader *reader = conn->streams->reader;
-
-    return reader && npipe_reader_is_lost(reader);
-}
-
 /* --- use and end --- */
 
 int conn_streams(struct conn *conn, uv_stream_t **reader, uv_stream_t **writer, struct err *err)
@@ -210,17 +250,18 @@ int conn_streams(struct conn *conn, uv_stream_t **reader, uv_stream_t **writer, 
 
     *reader = &all->streams[0].u.stream;
     *writer = &all->streams[all->open - 1].u.stream;
+    timer_clear(&all->loop->timers, &all->watch);
     if (conn->family == FAMILY_NPIPE && !all->reader)
         status = npipe_reader_open(all->loop, *reader, &all->reader);
     return status == 0 ? 0 : err_system(err, status, "cannot read from the pipe");
 }
 
-void conn_read_start(struct conn *conn, uv_alloc_cb alloc, uv_read_cb read)
+int conn_read_start(struct conn *conn, uv_alloc_cb alloc, uv_read_cb read)
 {
-    if (conn->streams->reader)
-        npipe_reader_start(conn->streams->reader, alloc, read);
-    else
-        uv_read_start(&conn->streams->streams[0].u.stream, alloc, read);
+    if (!conn->streams->reader)
+        return uv_read_start(&conn->streams->streams[0].u.stream, alloc, read);
+    npipe_reader_start(conn->streams->reader, alloc, read);
+    return 0;
 }
 
 void conn_read_stop(struct conn *conn)
@@ -266,6 +307,7 @@ void conn_close(struct conn *conn, enum conn_end how)
         return;
     if (how == CONN_RESET)
         reset_on_close(conn);
+    timer_clear(&conn->streams->loop->timers, &conn->streams->watch);
     if (conn->streams->reader)
         npipe_reader_close(conn->streams->reader);
     close_all(conn->streams);
@@ -286,10 +328,4 @@ bool conn_has_ended(struct conn *conn)
 {
     (void)conn;
     return false;
-}
-
-int conn_pending_error(struct conn *conn)
-{
-    (void)conn;
-    return 0;
 }

@@ -74,7 +74,8 @@ static void on_read_done(struct op *op, DWORD error)
     loop_defer(op->loop, &reader->deliver);
 }
 
-/* The rest of a message that is longer than the room comes with the next read. */
+/* The rest of a message that is longer than the room comes with the next read. What is there
+ * already needs no waiting, which would cost two changes of thread for each small message. */
 static void start_read(struct npipe_reader *reader)
 {
     HANDLE pipe = handle_of(reader->stream);
@@ -82,15 +83,14 @@ static void start_read(struct npipe_reader *reader)
 
     if (!ReadFile(pipe, reader->bytes, READ_SIZE, NULL, &reader->op.overlapped))
         error = GetLastError();
-    reader->pending = error == 0 || error == ERROR_IO_PENDING || error == ERROR_MORE_DATA;
-    if (!reader->pending)
-        set_end(reader, error);
-    else
-        reader->end = op_await(&reader->op, pipe, false, on_read_done);
-    if (reader->end != 0) {
-        reader->pending = false;
-        loop_defer(reader->op.loop, &reader->deliver);
+    if (error != ERROR_IO_PENDING) {
+        on_read_done(&reader->op, error);
+        return;
     }
+    reader->end = op_await(&reader->op, pipe, false, on_read_done);
+    reader->pending = reader->end == 0;
+    if (!reader->pending)
+        loop_defer(reader->op.loop, &reader->deliver);
 }
 
 /* What is not taken now is told in another turn: the callee may stop or close the reader. */

@@ -221,6 +221,13 @@ static bool start_write(struct peer *peer)
            GetLastError() == ERROR_IO_PENDING;
 }
 
+/* Wine 8 tells of a reset by an end of file where there was something to read when it came. */
+static bool is_reset(const struct peer *peer)
+{
+    WSAPOLLFD poll = {.fd = (SOCKET)peer->file};
+    return WSAPoll(&poll, 1, 0) == 1 && poll.revents & POLLERR;
+}
+
 /* A pipe knows no reset: however it breaks, it has ended. A socket's reset is told once: where a
  * write is under way it may be that which learns of it, a little later than the read. */
 static void end_reading(struct peer *peer, DWORD error)
@@ -229,7 +236,9 @@ static void end_reading(struct peer *peer, DWORD error)
         WaitForSingleObject(peer->write.overlapped.hEvent, GRACE_MS);
         can_write(peer);
     }
-    peer->end = peer->is_socket && (error != 0 || peer->broken) ? PEER_RESET : PEER_EOF;
+    peer->end = PEER_EOF;
+    if (peer->is_socket && (error != 0 || peer->broken || is_reset(peer)))
+        peer->end = PEER_RESET;
 }
 
 /* Is there something to read, or the end? Reads ahead where not. */
