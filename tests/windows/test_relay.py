@@ -199,14 +199,17 @@ def test_hyperv_to_tcp(world):
     vm = world.add_vm()
     port = world.add_service(HOST_PORT)
     world.write()
-    with Server(echo) as server:
-        target = f"tcp:127.0.0.1:{server.address[1]}"
-        with Relay("forward", f"hyperv:any:{HOST_PORT}", target, world=world) as relay:
-            relay.ready()
+    target = free_port()
+    with Relay("forward", f"hyperv:any:{HOST_PORT}", f"tcp:127.0.0.1:{target}",
+               world=world) as relay:
+        relay.ready()
+        with Server(echo, port=target):
             check_load((world.host, port), vm[1])
-            assert relay.stop() == 0
-            assert relay.log.having("closed early") == []
-            assert relay.log.having(f"hyperv:{vm[0]}:")  # the client, by its VM
+        check_half_closes(lambda: connect((world.host, port), vm[1]),
+                          lambda serve: Server(serve, port=target))
+        assert relay.stop() == 0
+        assert relay.log.having("closed early") == []
+        assert relay.log.having(f"hyperv:{vm[0]}:")  # the client, by its VM
 
 
 # Every error of the table in the facts, as a connect meets it: the fault in the map, what the log
