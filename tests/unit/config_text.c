@@ -157,7 +157,7 @@ static void forwards_to_themselves(void **state)
     (void)state;
     for (size_t i = 0; i < LENGTH(loops); i++) {
         read_text(&reading, loops[i]);
-        assert_in_range(reading.count, 1, 2); /* a system without vsock says so, too */
+        assert_in_range(reading.count, 1, 3); /* without vsock both endpoints are wrong, too */
         assert_contains(reading.complaints[reading.count - 1],
                         "T:1: forward 'a' connects to itself");
     }
