@@ -11,16 +11,13 @@ import pytest
 import namespace
 from deadline import PATIENCE, eventually
 from peers import ask, connect, exchange, is_turned_away, payload
-from program import ENVIRONMENT, Relay, hvrelay, is_sanitized
+from program import WITHOUT_LEAKS, Relay, hvrelay, is_sanitized
 
 pytest.importorskip("seccomp", reason="python3-seccomp is not installed")
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 UNIT = os.path.join(HERE, "../../contrib/hvrelay.service")
 BIG = payload(3_000_000)  # enough for a direction to turn to splice
-
-# What a sanitizer does by itself is not the relay's: at the end it traces its own threads.
-QUIET = {**ENVIRONMENT, "ASAN_OPTIONS": "detect_leaks=0"}
 
 
 def under(how, *left_out):
@@ -82,7 +79,7 @@ def test_kill_ends_whoever_asks_for_more():
 
 def test_a_relay_that_needs_more_than_the_filters_is_noticed(echo_server):
     """So that the tests below can fail."""
-    options = {"wrapper": under("kill", "accept4"), "env": QUIET}
+    options = {"wrapper": under("kill", "accept4"), "env": WITHOUT_LEAKS}
     relay = Relay("forward", "tcp:127.0.0.1:0", echo_server.endpoint, **options)
     try:
         relay.wait_ready()
@@ -100,7 +97,7 @@ def sandboxed(how):
     """A wrapper, and the options that go with it."""
     if how == "kill" and is_sanitized():
         pytest.skip("a sanitizer calls what the relay does not")
-    return {"wrapper": under(how), "env": QUIET}
+    return {"wrapper": under(how), "env": WITHOUT_LEAKS}
 
 
 @HOW
