@@ -101,6 +101,19 @@ static struct listener *open_listener(const struct roster *roster,
     return NULL;
 }
 
+/* TCP alone comes from anywhere; whoever wants that says `allow = all`. */
+static void warn_if_open(const struct forward_config *config)
+{
+    char text[ENDPOINT_TEXT];
+
+    if (config->listen.family != FAMILY_TCP || endpoint_is_loopback(&config->listen) ||
+        access_has_allow(&config->access))
+        return;
+    endpoint_format(&config->listen, text, sizeof text);
+    log_warning("forward '%s': '%s' is open to the network: say with 'allow' who may come",
+                config->name, text);
+}
+
 /* Opens the listener, or finds it open. One that has to wait for its VM stays NULL. */
 static int find_listener(struct roster *roster, const struct forward_config *config,
                          struct listener **out, struct err *err)
@@ -112,8 +125,10 @@ static int find_listener(struct roster *roster, const struct forward_config *con
         *out = listener_share(open);
         return 0;
     }
-    if (listener_open(&config->listen, &config->options, out, err) == 0)
+    if (listener_open(&config->listen, &config->options, out, err) == 0) {
+        warn_if_open(config);
         return 0;
+    }
     err_prefix(err, "forward '%s'", config->name);
     if (!address_may_come(config->listen.family, err->code))
         return -1;

@@ -110,14 +110,20 @@ static bool matches(const struct access_rule *rule, const struct peer *peer)
     }
 }
 
+bool access_has_allow(const struct access *access)
+{
+    for (unsigned i = 0; i < access->count; i++) {
+        if (access->rules[i].allow)
+            return true;
+    }
+    return false;
+}
+
 bool access_allows(const struct access *access, const struct peer *peer)
 {
-    bool some_allow = false;
-
     for (unsigned i = 0; i < access->count; i++) {
         if (matches(&access->rules[i], peer))
             return access->rules[i].allow;
-        some_allow = some_allow || access->rules[i].allow;
     }
-    return !some_allow;
+    return !access_has_allow(access);
 }

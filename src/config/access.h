@@ -37,6 +37,9 @@ struct access {
  * Names of users and groups are looked up, so that a wrong one is found now. Returns 0 or -1. */
 int access_add(struct access *access, bool allow, const char *text, struct err *err);
 
+/* Is there a rule that says who may come? */
+bool access_has_allow(const struct access *access);
+
 /* What no rule matches is allowed where there are only deny rules (or none), else denied. A peer
  * that a family can't identify (stdio, fd) is matched by `all` only. */
 bool access_allows(const struct access *access, const struct peer *peer);

@@ -68,19 +68,13 @@ static void check_single(struct reader *reader, size_t index)
     }
 }
 
-static bool is_loopback(const char *host)
-{
-    return strcmp(host, "localhost") == 0 || strncmp(host, "127.", 4) == 0 ||
-           strcmp(host, "::1") == 0;
-}
-
 /* Does whoever connects to `connect` reach what listens on `listen`? As far as is told without
  * looking up names and asking for own addresses. */
 static bool reaches(const struct endpoint *connect, const struct endpoint *listen)
 {
     if (connect->family == FAMILY_TCP && listen->family == FAMILY_TCP &&
         strcmp(listen->u.tcp.host, "*") == 0)
-        return connect->u.tcp.port == listen->u.tcp.port && is_loopback(connect->u.tcp.host);
+        return connect->u.tcp.port == listen->u.tcp.port && endpoint_is_loopback(connect);
     if (connect->family == FAMILY_VSOCK && listen->family == FAMILY_VSOCK &&
         listen->u.vsock.cid == VSOCK_CID_ANY)
         return connect->u.vsock.port == listen->u.vsock.port &&

@@ -101,6 +101,10 @@ void endpoint_format(const struct endpoint *endpoint, char *out, size_t size);
 bool endpoint_equal(const struct endpoint *a, const struct endpoint *b);
 uint32_t endpoint_hash(const struct endpoint *endpoint);
 
+/* Is it TCP on an address that only this system reaches? By its text: names are not looked up, but
+ * for "localhost". */
+bool endpoint_is_loopback(const struct endpoint *endpoint);
+
 const char *family_name(enum family family);
 
 /* A listener of these serves one single stream and is then done: standard input and output, and

@@ -1,4 +1,4 @@
-/* Endpoints that are the same place, however they were written. */
+/* What endpoints mean, however they were written: the same place, or one of this system only. */
 
 #include "net/endpoint.h"
 
@@ -25,6 +25,15 @@ bool endpoint_equal(const struct endpoint *a, const struct endpoint *b)
     format_meaning(a, text_a);
     format_meaning(b, text_b);
     return strcmp(text_a, text_b) == 0;
+}
+
+bool endpoint_is_loopback(const struct endpoint *endpoint)
+{
+    const char *host = endpoint->u.tcp.host;
+
+    return endpoint->family == FAMILY_TCP &&
+           (strcmp(host, "localhost") == 0 || strncmp(host, "127.", 4) == 0 ||
+            strcmp(host, "::1") == 0);
 }
 
 /* FNV-1a. */

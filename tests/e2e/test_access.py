@@ -44,6 +44,28 @@ def test_rules_for_addresses(relays, echo_server, listening, rules, allowed):
         assert echo_server.served == 0
 
 
+@pytest.mark.parametrize(
+    "listening, rules, is_open",
+    [
+        ("tcp:*:0", [], True),
+        ("tcp:0.0.0.0:0", [], True),
+        ("tcp:*:0", ["deny=10.0.0.0/8"], True),
+        ("tcp:*:0", ["allow=10.0.0.0/8"], False),
+        ("tcp:*:0", ["allow=all"], False),
+        ("tcp:127.0.0.1:0", [], False),
+        ("tcp:[::1]:0", [], False),
+        ("tcp:localhost:0", [], False),
+        ("unix:{folder}/a.sock", [], False),
+    ],
+)
+def test_a_forward_that_is_open_to_the_network(relays, folder, listening, rules, is_open):
+    relay = relays.forward(listening.format(folder=folder), "unix:@nobody", *rules)
+    assert relay.stop() == 0
+    warnings = [line for line in relay.log if "warning: " in line]
+    assert len(warnings) == is_open
+    assert all("is open to the network: say with 'allow' who may come" in line for line in warnings)
+
+
 @pytest.mark.parametrize("rule, allowed", [("user={me}", True), ("user={other}", False)])
 def test_rules_for_users(relays, echo_server, folder, rule, allowed):
     me = os.geteuid()
