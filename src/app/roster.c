@@ -1,20 +1,12 @@
 #include "app/roster.h"
 
+#include "app/post.h"
 #include "net/address.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum { FIRST_PAUSE = 250, LONGEST_PAUSE = 30000 }; /* ms between attempts to listen */
-
-/* One forward in service. */
-struct post {
-    struct forward *forward;
-    struct terms *terms;
-    struct listener *listener; /* NULL while it can't be opened yet */
-    struct gate **gates;       /* one per worker, once it listens */
-    bool open;                 /* the gates are */
-};
 
 /* A forward that the configuration no longer has: its sessions may end by themselves for a while.
  */
@@ -50,26 +42,10 @@ struct roster *roster_create(uv_loop_t *loop, struct crew *crew)
     return roster;
 }
 
-static const struct endpoint *listen_of(const struct post *post)
-{
-    return &post->terms->config.listen;
-}
-
-static void release_post(struct post *post)
-{
-    if (post->listener)
-        listener_release(post->listener);
-    if (post->forward)
-        forward_release(post->forward);
-    if (post->terms)
-        terms_release(post->terms);
-    free(post->gates);
-}
-
 static void release_posts(struct post *posts, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        release_post(&posts[i]);
+        post_release(&posts[i]);
     free(posts);
 }
 
@@ -90,12 +66,12 @@ static struct listener *open_listener(const struct roster *roster,
     const struct endpoint *listen = &config->listen;
     const struct post *own = post_by_name(roster, config->name);
 
-    if (own && own->listener && endpoint_equal(listen_of(own), listen))
+    if (own && own->listener && endpoint_equal(post_listen(own), listen))
         return own->listener;
     if (listen->family == FAMILY_TCP && listen->u.tcp.port == 0)
         return NULL;
     for (size_t i = 0; i < roster->count; i++) {
-        if (roster->posts[i].listener && endpoint_equal(listen_of(&roster->posts[i]), listen))
+        if (roster->posts[i].listener && endpoint_equal(post_listen(&roster->posts[i]), listen))
             return roster->posts[i].listener;
     }
     return NULL;
@@ -136,32 +112,13 @@ static int find_listener(struct roster *roster, const struct forward_config *con
     return 0;
 }
 
-static void discard_gates(const struct roster *roster, struct post *post)
-{
-    for (unsigned i = 0; i < roster->crew->count && post->gates; i++) {
-        gate_discard(post->gates[i]);
-        post->gates[i] = NULL;
-    }
-}
-
-static int make_gates(const struct roster *roster, struct post *post)
-{
-    for (unsigned i = 0; i < roster->crew->count; i++) {
-        post->gates[i] =
-            gate_create(&roster->crew->workers[i], post->listener, post->forward, post->terms);
-        if (!post->gates[i])
-            return -1;
-    }
-    return 0;
-}
-
 /* All of a post that can fail; its gates are opened once all posts are made. */
 static int make_post(struct roster *roster, const struct forward_config *config, struct post *out,
                      struct err *err)
 {
     const struct post *old = post_by_name(roster, config->name);
 
-    *out = (struct post){0};
+    *out = (struct post){.crew = roster->crew};
     out->forward = old ? forward_share(old->forward) : forward_create(config);
     out->terms = terms_create(config);
     out->gates = calloc(roster->crew->count, sizeof(struct gate *));
@@ -169,42 +126,10 @@ static int make_post(struct roster *roster, const struct forward_config *config,
         return err_system(err, UV_ENOMEM, "forward '%s'", config->name);
     if (find_listener(roster, config, &out->listener, err) != 0)
         return -1;
-    if (out->listener && make_gates(roster, out) != 0)
+    if (out->listener && post_make_gates(out) != 0)
         return err_system(err, UV_ENOMEM, "forward '%s'", config->name);
     out->forward->single = out->listener && listener_is_single(out->listener);
     return 0;
-}
-
-static void open_gates(struct roster *roster, struct post *post)
-{
-    for (unsigned i = 0; i < roster->crew->count; i++)
-        worker_open_gate(post->gates[i]);
-    post->open = true;
-}
-
-static void close_gates(struct roster *roster, struct post *post)
-{
-    for (unsigned i = 0; i < roster->crew->count; i++) {
-        if (post->gates[i])
-            worker_close_gate(post->gates[i]);
-        post->gates[i] = NULL;
-    }
-}
-
-/* The gates of a forward that keeps its listener stay open: no client notices. */
-static void keep_gates(struct roster *roster, struct post *old, struct post *post)
-{
-    struct err err;
-
-    discard_gates(roster, post);
-    for (unsigned i = 0; i < roster->crew->count; i++) {
-        post->gates[i] = old->gates[i];
-        old->gates[i] = NULL;
-        worker_change_terms(post->gates[i], post->terms);
-    }
-    post->open = true;
-    if (listener_adjust(post->listener, &post->terms->config.options, &err) != 0)
-        log_error("forward '%s': %s", post->forward->name, err.msg);
 }
 
 static void on_retired_closed(uv_handle_t *handle)
@@ -275,9 +200,9 @@ static void plan_retry(struct roster *roster)
 }
 
 /* There was no memory for its gates: the next attempt opens it again. */
-static void close_listener(const struct roster *roster, struct post *post)
+static void close_listener(struct post *post)
 {
-    discard_gates(roster, post);
+    post_discard_gates(post);
     listener_release(post->listener);
     post->listener = NULL;
 }
@@ -291,16 +216,16 @@ static void on_retry(uv_timer_t *timer)
     for (size_t i = 0; i < roster->count; i++) {
         struct post *post = &roster->posts[i];
 
-        if (post->listener || listener_open(listen_of(post), &post->terms->config.options,
+        if (post->listener || listener_open(post_listen(post), &post->terms->config.options,
                                             &post->listener, &err) != 0)
             continue;
-        if (make_gates(roster, post) != 0) {
-            close_listener(roster, post);
+        if (post_make_gates(post) != 0) {
+            close_listener(post);
             continue;
         }
         endpoint_format(listener_endpoint(post->listener), text, sizeof text);
         log_info("forward '%s': listening on %s now", post->forward->name, text);
-        open_gates(roster, post);
+        post_open_gates(post);
     }
     if (roster->pause < LONGEST_PAUSE)
         roster->pause = roster->pause * 2 < LONGEST_PAUSE ? roster->pause * 2 : LONGEST_PAUSE;
@@ -325,16 +250,16 @@ static void replace(struct roster *roster, struct post *posts, size_t count, uin
         struct post *old = post_by_name(roster, posts[i].forward->name);
 
         if (old && old->listener && old->listener == posts[i].listener)
-            keep_gates(roster, old, &posts[i]);
+            post_keep_gates(&posts[i], old);
     }
     for (size_t i = 0; i < roster->count; i++) {
-        close_gates(roster, &roster->posts[i]);
+        post_close_gates(&roster->posts[i]);
         if (!is_kept(roster->posts[i].forward, posts, count))
             retire(roster, roster->posts[i].forward, drain_timeout);
     }
     for (size_t i = 0; i < count; i++) {
         if (posts[i].listener && !posts[i].open)
-            open_gates(roster, &posts[i]);
+            post_open_gates(&posts[i]);
     }
     release_posts(roster->posts, roster->count);
     if (roster->count > 0) /* whoever asks for a reload again will find closed what closes here */
@@ -354,7 +279,7 @@ int roster_apply(struct roster *roster, const struct config *config, struct err 
     for (size_t i = 0; i < config->count; i++) {
         if (make_post(roster, &config->forwards[i], &posts[i], err) != 0) {
             for (size_t made = 0; made <= i; made++)
-                discard_gates(roster, &posts[made]);
+                post_discard_gates(&posts[made]);
             release_posts(posts, i + 1);
             return -1;
         }
