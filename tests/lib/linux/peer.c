@@ -119,6 +119,17 @@ bool peer_timed_out(void)
     return timed_out;
 }
 
+/* vsock gives ENOTCONN instead of EOF to one who reads just as the other's close is being handled;
+ * after a reset of the transport there is an error beside it. */
+static bool is_vsock_eof(int fd)
+{
+    int domain = 0, error = 0;
+    socklen_t length = sizeof(int);
+
+    return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) == 0 && domain == AF_VSOCK &&
+           getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) == 0 && error == 0;
+}
+
 long peer_recv(struct peer *peer, void *buf, size_t len)
 {
     if (peer->reset)
@@ -130,6 +141,8 @@ long peer_recv(struct peer *peer, void *buf, size_t len)
         return PEER_EOF;
     if (errno == EAGAIN || errno == EINTR)
         return PEER_LATER;
+    if (errno == ENOTCONN && is_vsock_eof(peer->fd))
+        return PEER_EOF;
     if (errno == ECONNRESET)
         return PEER_RESET;
     fail_msg("recv: %s", strerror(errno));
