@@ -1,7 +1,8 @@
 #include "base/throttle.h"
 
 static const uint64_t second = 1000000000;
-static const uint64_t slice = 20000000; /* ns: what may be used ahead */
+static const uint64_t slice = 10000000; /* ns: what may be used ahead */
+static const uint64_t late = 20000000;  /* ns: who asks no later than this did not rest */
 
 uint64_t throttle_ask(const struct throttle *throttle, uint64_t rate, uint64_t most, uint64_t now,
                       uint64_t *wait)
@@ -29,6 +30,6 @@ void throttle_pay(struct throttle *throttle, uint64_t rate, uint64_t used, uint6
     unsigned long long old = atomic_load(&throttle->paid_until), paid;
 
     do
-        paid = (old > now ? old : now) + cost(used, rate);
+        paid = (old + late > now ? old : now) + cost(used, rate);
     while (!atomic_compare_exchange_weak(&throttle->paid_until, &old, paid));
 }

@@ -10,8 +10,10 @@ struct throttle {
     atomic_ullong paid_until;
 };
 
-/* How much may be used right now: at most `most`, and no more than 20 ms worth of the rate (units a
- * second, > 0), so that use is spread. 0: nothing before *wait ns have passed. */
+/* How much may be used right now: at most `most`, and no more than 10 ms worth of the rate (units a
+ * second, > 0), so that use is spread. 0: nothing before *wait ns have passed. Whoever asks up to
+ * 20 ms later than that may make up for it, or late timers would cost a part of the rate: over any
+ * time at most 30 ms worth more than the rate is used. Longer rest is not saved up. */
 uint64_t throttle_ask(const struct throttle *throttle, uint64_t rate, uint64_t most, uint64_t now,
                       uint64_t *wait);
 

@@ -27,8 +27,8 @@ static uint64_t use_up(struct throttle *throttle, uint64_t rate, uint64_t most, 
     return used;
 }
 
-/* Goal: over any time the use is the rate, whatever the rate and the pieces, give or take the 20 ms
- * that may be used ahead and one piece. */
+/* Goal: over any time the use is the rate, whatever the rate and the pieces, give or take 20 ms
+ * worth and one piece. */
 static void the_rate_is_kept(void **state)
 {
     static const uint64_t rates[] = {1, 7, 1000, 65536, 10485760, UINT64_C(10) << 30};
@@ -58,6 +58,25 @@ static void rest_is_not_saved_up(void **state)
     use_up(&throttle, rate, 1000, second, 2 * second);
     assert_in_range(use_up(&throttle, rate, 1000, 100 * second, 100 * second + second / 10), 1,
                     rate / 10 + rate / 50 + 1000);
+}
+
+/* Goal: timers that are late now and then cost nothing of the rate, and give nothing. */
+static void what_is_late_is_made_up_for(void **state)
+{
+    struct throttle throttle = {0};
+    uint64_t rate = 1000000, now = second, used = 0, wait = 0;
+
+    (void)state;
+    for (uint64_t turn = 0; now < 11 * second; turn++) {
+        uint64_t portion = throttle_ask(&throttle, rate, rate, now, &wait);
+
+        throttle_pay(&throttle, rate, portion, now);
+        used += portion;
+        assert_in_range(used, 0, (now - second) * rate / second + rate * 30 / 1000);
+        if (portion == 0)
+            now += wait + turn % 15 * 1000000;
+    }
+    assert_in_range(used, 10 * rate - rate * 30 / 1000, 10 * rate + rate * 30 / 1000);
 }
 
 static void one_may_wait_for_what_another_has_used(void **state)
@@ -108,6 +127,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_rate_is_kept),
         cmocka_unit_test(rest_is_not_saved_up),
+        cmocka_unit_test(what_is_late_is_made_up_for),
         cmocka_unit_test(one_may_wait_for_what_another_has_used),
         cmocka_unit_test(large_numbers),
         cmocka_unit_test(a_repeated_message_is_told_once_a_while),
