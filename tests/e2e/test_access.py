@@ -1,6 +1,8 @@
 """Who may come in, how many, and how fast."""
 
+import grp
 import os
+import pwd
 
 import pytest
 
@@ -16,6 +18,7 @@ from peers import (
     payload,
     read_exactly,
 )
+from program import hvrelay
 
 
 @pytest.mark.parametrize(
@@ -74,6 +77,35 @@ def test_rules_for_users(relays, echo_server, folder, rule, allowed):
     with connect(f"{folder}/a.sock") as client:
         assert (exchange_or_nothing(client) == b"hello") == allowed
     assert echo_server.served == int(allowed)
+
+
+WHO = ["daemon:bin", "games:games", "games:bin"]  # user:group, as which a client comes
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become other users")
+@pytest.mark.parametrize(
+    "rules, allowed",
+    [
+        (["allow=user=daemon"], WHO[:1]),
+        (["deny=user=daemon"], WHO[1:]),
+        (["allow=group=games"], WHO[1:2]),
+        (["deny=group=games"], [WHO[0], WHO[2]]),
+        (["deny=user=games", "allow=group=bin"], WHO[:1]),
+        (["allow=group=games", "deny=user=games", "allow=all"], WHO[:2]),
+    ],
+)
+def test_users_and_groups_by_name(relays, echo_server, folder, rules, allowed):
+    """A group is the one a client runs with: what else it is a member of does not count."""
+    path = f"{folder}/a.sock"
+    relay = relays.forward(f"unix:{path}", echo_server.endpoint, "socket_mode=0666", *rules)
+    for who in WHO:
+        user, group = pwd.getpwnam(who.split(":")[0]), grp.getgrnam(who.split(":")[1])
+        done = hvrelay("connect", f"unix:{path}", input="hello", user=user.pw_uid,
+                       group=group.gr_gid, extra_groups=[grp.getgrnam("games").gr_gid])
+        assert done.stdout == ("hello" if who in allowed else ""), who
+    assert echo_server.served == len(allowed)
+    denied = pwd.getpwnam(next(who for who in WHO if who not in allowed).split(":")[0])
+    relay.wait_log(f"forward 'forward': unix:uid={denied.pw_uid},pid=.*: denied by its access rules")
 
 
 def exchange_or_nothing(client):
