@@ -141,13 +141,22 @@ static void format_tcp(const struct endpoint *endpoint, char *out, size_t size)
              endpoint->u.tcp.port);
 }
 
+bool endpoint_path_has_drive(const char *path)
+{
+    bool letter = (path[0] >= 'a' && path[0] <= 'z') || (path[0] >= 'A' && path[0] <= 'Z');
+
+    return letter && path[1] == ':' && (path[2] == '/' || path[2] == '\\');
+}
+
 static int parse_unix(const char *rest, struct endpoint *out, struct err *err)
 {
     out->u.local.abstract = rest[0] == '@';
     if (rest[0] == '@')
         rest++;
-    else if (rest[0] != '\0' && rest[0] != '/')
-        return err_set(err, 0, "the path must be absolute ('/...') or abstract ('@...')");
+    else if (rest[0] != '\0' && rest[0] != '/' && !endpoint_path_has_drive(rest))
+        return err_set(err, 0,
+                       "the path must be absolute ('/...', on Windows 'C:/...') or abstract "
+                       "('@...')");
     return parse_path(rest, strlen(rest), out->u.local.path, err);
 }
 

@@ -105,6 +105,9 @@ uint32_t endpoint_hash(const struct endpoint *endpoint);
  * for "localhost". */
 bool endpoint_is_loopback(const struct endpoint *endpoint);
 
+/* Is it a path as on Windows, "C:/..." or "C:\..."? */
+bool endpoint_path_has_drive(const char *path);
+
 const char *family_name(enum family family);
 
 /* A listener of these serves one single stream and is then done: standard input and output, and

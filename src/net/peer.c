@@ -22,8 +22,11 @@ void peer_format(const struct peer *peer, char *out, size_t size)
         format_tcp(peer, out, size);
         break;
     case FAMILY_UNIX:
-        snprintf(out, size, "unix:uid=%" PRIu32 ",pid=%" PRIu32, peer->u.local.uid,
-                 peer->u.local.pid);
+        if (peer->u.local.uid == PEER_NO_USER)
+            snprintf(out, size, "unix:pid=%" PRIu32, peer->u.local.pid);
+        else
+            snprintf(out, size, "unix:uid=%" PRIu32 ",pid=%" PRIu32, peer->u.local.uid,
+                     peer->u.local.pid);
         break;
     case FAMILY_VSOCK:
         endpoint.u.vsock.cid = peer->u.vsock.cid;

@@ -5,6 +5,8 @@
 
 #include "net/endpoint.h"
 
+#define PEER_NO_USER UINT32_MAX
+
 struct peer {
     uint8_t family; /* enum family; stdio, fd and npipe tell nothing more */
     union {
@@ -15,7 +17,7 @@ struct peer {
             bool v6;
         } tcp;
         struct {
-            uint32_t pid, uid, gid;
+            uint32_t pid, uid, gid; /* PEER_NO_USER where the system does not tell */
         } local;
         struct {
             uint32_t cid, port;

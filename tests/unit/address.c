@@ -33,6 +33,17 @@ static void unix_paths_end_in_nul(void **state)
     assert_int_equal(address.length, offsetof(struct sockaddr_un, sun_path) + 14);
 }
 
+static void a_drive_is_for_windows(void **state)
+{
+    struct address address;
+    struct err err;
+
+    (void)state;
+    assert_int_equal(translate("unix:C:/app.sock", &address, &err), -1);
+    assert_contains(err.msg, "a path with a drive is for Windows");
+    assert_ok(translate("unix:@C:/app.sock", &address, &err)); /* a name like any other */
+}
+
 /* Goal: the length ends the name; a NUL behind it would be part of it. */
 static void abstract_names_do_not(void **state)
 {
@@ -209,6 +220,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(unix_paths_end_in_nul),
+        cmocka_unit_test(a_drive_is_for_windows),
         cmocka_unit_test(abstract_names_do_not),
         cmocka_unit_test(the_longest_paths_fit),
         cmocka_unit_test(vsock_and_hyperv_are_one),

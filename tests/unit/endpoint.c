@@ -41,6 +41,8 @@ static void every_form_round_trips(void **state)
         {"unix:/run/app.sock", BOTH, NULL},
         {"unix:/with space:and:colons", BOTH, NULL},
         {"unix:/" X100 "xxxxxx", BOTH, NULL},
+        {"unix:C:/Users/me/app.sock", BOTH, NULL},
+        {"unix:z:\\app.sock", BOTH, NULL},
         {"unix:@abstract", BOTH, NULL},
         {"unix:@/any/thing", BOTH, NULL},
         {"unix:@" X107, BOTH, NULL},

@@ -105,7 +105,11 @@ static void unix_paths(void **state)
         {"unix", "the path is missing (as in 'unix:/run/app.sock')"},
         {"unix:", "the path is missing"},
         {"unix:@", "the path is missing"},
-        {"unix:run/app.sock", "the path must be absolute ('/...') or abstract ('@...')"},
+        {"unix:run/app.sock",
+         "the path must be absolute ('/...', on Windows 'C:/...') or abstract ('@...')"},
+        {"unix:C:app.sock", "the path must be absolute"},
+        {"unix:CC:/app.sock", "the path must be absolute"},
+        {"unix:1:/app.sock", "the path must be absolute"},
         {"unix:/" X100 "xxxxxxx", "the path is longer than 107 bytes"},
         {"unix:@" X100 "xxxxxxxx", "the path is longer than 107 bytes"},
     };

@@ -29,11 +29,14 @@ static void tcp(void **state)
 static void unix_tells_who_it_is(void **state)
 {
     static const struct peer peer = {FAMILY_UNIX, .u.local = {.pid = 77, .uid = 1000, .gid = 5}};
-    static const struct peer most = {FAMILY_UNIX, .u.local = {UINT32_MAX, UINT32_MAX, UINT32_MAX}};
+    static const struct peer most = {FAMILY_UNIX,
+                                     .u.local = {UINT32_MAX, UINT32_MAX - 1, UINT32_MAX - 1}};
+    static const struct peer unknown = {FAMILY_UNIX, .u.local = {77, PEER_NO_USER, PEER_NO_USER}};
 
     (void)state;
     assert_written(&peer, "unix:uid=1000,pid=77");
-    assert_written(&most, "unix:uid=4294967295,pid=4294967295");
+    assert_written(&most, "unix:uid=4294967294,pid=4294967295");
+    assert_written(&unknown, "unix:pid=77");
 }
 
 static void vsock(void **state)

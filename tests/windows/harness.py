@@ -9,6 +9,7 @@ import random
 import shlex
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
 import threading
@@ -16,7 +17,10 @@ import time
 import uuid
 
 DEADLINE = 60  # seconds after which a test that waits has failed
+LATE = 0.3  # seconds until an answer that a relay may not think has been forgotten
+MEGABYTE = 1 << 20
 BLOCK = os.urandom(1 << 16)
+GUEST_PORT, HOST_PORT = 5000, 5001  # of services in the emulator
 
 
 def service_id(port):
@@ -107,9 +111,9 @@ class World:
 
 
 class Relay:
-    """A running hvrelay.exe. `world` puts it inside the emulator."""
+    """A running hvrelay.exe. `world` puts it inside the emulator; `raw` leaves its output unread."""
 
-    def __init__(self, *arguments, world=None, config=None):
+    def __init__(self, *arguments, world=None, config=None, raw=False):
         command = shlex.split(os.environ["WINE_RUN"])
         env = dict(os.environ)
         self.world = world
@@ -123,7 +127,8 @@ class Relay:
         if config:
             self.process.stdin.write(config.encode())
             self.process.stdin.close()
-        self.out, self.log = Lines(self.process.stdout), Lines(self.process.stderr)
+        self.out = None if raw else Lines(self.process.stdout)
+        self.log = Lines(self.process.stderr)
 
     def ready(self):
         wait_for(lambda: "ready" in self.out.lines or self.process.poll() is not None, "ready")
@@ -207,6 +212,11 @@ def connect(address, source=None):
     return client
 
 
+def reset(client):
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+
+
 def read_all(client, digest):
     count = 0
     while block := client.recv(1 << 18):
@@ -250,3 +260,42 @@ def check_many(address, count, size, source=None):
     for thread in threads:
         thread.join()
     assert failed == []
+
+
+def check_load(address, source=None):
+    check_echo(address, 200 * MEGABYTE, source)
+    for size in range(400):
+        check_echo(address, size, source)
+    check_many(address, 50, 4 * MEGABYTE, source)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def check_half_closes(connect_client, serve_on):
+    """Each side ends first, once, and still gets all that the other one sends after that."""
+    def client_ends_first(server_side):
+        assert server_side.makefile("rb").read() == b"question"
+        time.sleep(LATE)
+        server_side.sendall(b"answer")
+
+    def server_ends_first(server_side):
+        server_side.sendall(b"greeting")
+        server_side.shutdown(socket.SHUT_WR)
+        heard.append(server_side.makefile("rb").read())
+
+    heard = []
+    with serve_on(client_ends_first), connect_client() as client:
+        client.sendall(b"question")
+        client.shutdown(socket.SHUT_WR)
+        assert client.makefile("rb").read() == b"answer"
+    with serve_on(server_ends_first), connect_client() as client:
+        assert client.makefile("rb").read() == b"greeting"
+        client.sendall(b"thanks")
+        client.shutdown(socket.SHUT_WR)
+        assert client.recv(1) == b""
+        wait_for(lambda: heard, "what the server has read")
+        assert heard == [b"thanks"]

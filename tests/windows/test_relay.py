@@ -2,57 +2,14 @@
 import re
 import select
 import socket
-import struct
 import time
 import uuid
 
 import pytest
 
-from harness import (DEADLINE, Relay, Server, check_echo, check_many, connect, echo, service_id,
+from harness import (DEADLINE, GUEST_PORT, HOST_PORT, LATE, Relay, Server, check_echo,
+                     check_half_closes, check_load, connect, echo, free_port, reset, service_id,
                      wait_for)
-
-MEGABYTE = 1 << 20
-LATE = 0.3  # seconds until an answer that a relay may not think has been forgotten
-GUEST_PORT, HOST_PORT = 5000, 5001
-
-
-def check_load(address, source=None):
-    check_echo(address, 200 * MEGABYTE, source)
-    for size in range(400):
-        check_echo(address, size, source)
-    check_many(address, 50, 4 * MEGABYTE, source)
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def check_half_closes(connect_client, serve_on):
-    """Each side ends first, once, and still gets all that the other one sends after that."""
-    def client_ends_first(server_side):
-        assert server_side.makefile("rb").read() == b"question"
-        time.sleep(LATE)
-        server_side.sendall(b"answer")
-
-    def server_ends_first(server_side):
-        server_side.sendall(b"greeting")
-        server_side.shutdown(socket.SHUT_WR)
-        heard.append(server_side.makefile("rb").read())
-
-    heard = []
-    with serve_on(client_ends_first), connect_client() as client:
-        client.sendall(b"question")
-        client.shutdown(socket.SHUT_WR)
-        assert client.makefile("rb").read() == b"answer"
-    with serve_on(server_ends_first), connect_client() as client:
-        assert client.makefile("rb").read() == b"greeting"
-        client.sendall(b"thanks")
-        client.shutdown(socket.SHUT_WR)
-        assert client.recv(1) == b""
-        wait_for(lambda: heard, "what the server has read")
-        assert heard == [b"thanks"]
 
 
 # --- TCP and named pipes ---
@@ -159,11 +116,11 @@ def test_stop_lets_sessions_end():
 
 
 def test_reset_is_carried_over():
-    def reset(client):
+    def hang_up(client):
         client.recv(1)
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        reset(client)
 
-    with Server(reset) as server:
+    with Server(hang_up) as server:
         target = f"tcp:127.0.0.1:{server.address[1]}"
         with Relay("forward", "tcp:127.0.0.1:0", target) as relay:
             relay.ready()

@@ -1,15 +1,12 @@
 """Reload, drain and resets, with Hyper-V sockets in the emulator and with named pipes."""
 import signal
 import socket
-import struct
 import uuid
 
 import pytest
 
-from harness import (Relay, Server, check_echo, connect, echo, hvrelay, wait_for,
-                     windows_path)
-
-GUEST_PORT, HOST_PORT = 5000, 5001
+from harness import (GUEST_PORT, HOST_PORT, Relay, Server, check_echo, connect, echo, hvrelay, reset,
+                     wait_for, windows_path)
 
 
 class Config:
@@ -227,11 +224,6 @@ def test_second_request_stops_at_once(world, config):
 
 
 # --- resets ---
-
-
-def reset(client):
-    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    client.close()
 
 
 def test_reset_of_the_client_reaches_the_vm(world, config):

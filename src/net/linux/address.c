@@ -8,12 +8,14 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-static int from_unix(const struct endpoint *endpoint, struct address *out)
+static int from_unix(const struct endpoint *endpoint, struct address *out, struct err *err)
 {
     struct sockaddr_un *sa = (struct sockaddr_un *)(void *)&out->sa;
     const char *path = endpoint->u.local.path;
     size_t length = strlen(path);
 
+    if (!endpoint->u.local.abstract && endpoint_path_has_drive(path))
+        return err_set(err, UV_EINVAL, "a path with a drive is for Windows: it starts with '/'");
     sa->sun_family = AF_UNIX;
     if (endpoint->u.local.abstract) {
         memcpy(sa->sun_path + 1, path, length); /* fits: parsed without the '@' to 107 bytes */
@@ -103,7 +105,7 @@ int address_from_endpoint(const struct endpoint *endpoint, struct address *out, 
     out->family = endpoint->family;
     switch (endpoint->family) {
     case FAMILY_UNIX:
-        return from_unix(endpoint, out);
+        return from_unix(endpoint, out, err);
     case FAMILY_VSOCK:
         return from_vsock(endpoint->u.vsock.cid, endpoint->u.vsock.port, out);
     case FAMILY_HYPERV:

@@ -149,6 +149,8 @@ static int complete(struct accept_op *accept, struct peer *peer)
          getpeername(socket, (struct sockaddr *)&address.sa, &length) != 0))
         return -1;
     address_to_peer(&address, peer);
+    if (accept->family == FAMILY_UNIX)
+        peer->u.local.pid = sock_peer_process(socket);
     return 0;
 }
 

@@ -3,6 +3,7 @@
 #include "hvsocket_os.h"
 #include "net/windows/gcs_registry.h"
 #include "net/windows/vms.h"
+#include "unix_os.h"
 
 #include <string.h>
 
@@ -23,6 +24,24 @@ static struct guid from_windows(const GUID *id)
 }
 
 /* --- endpoint -> address --- */
+
+/* Without a drive the path would depend on where the program was started. */
+static int from_unix(const struct endpoint *endpoint, struct address *out, struct err *err)
+{
+    SOCKADDR_UN *sa = (SOCKADDR_UN *)(void *)&out->sa;
+
+    if (endpoint->u.local.abstract)
+        return err_set(err, UV_ENOTSUP,
+                       "Windows has no abstract names: give it a path, as in "
+                       "'unix:C:/Users/me/app.sock'");
+    if (!endpoint_path_has_drive(endpoint->u.local.path))
+        return err_set(err, UV_EINVAL,
+                       "the drive is missing: write it as in 'unix:C:/Users/me/app.sock'");
+    sa->sun_family = AF_UNIX;
+    memcpy(sa->sun_path, endpoint->u.local.path, sizeof sa->sun_path);
+    out->length = sizeof *sa;
+    return 0;
+}
 
 static int vm_id(const struct endpoint *endpoint, GUID *out, struct err *err)
 {
@@ -89,9 +108,7 @@ int address_from_endpoint(const struct endpoint *endpoint, struct address *out, 
                        "Windows has no vsock: use 'hyperv:VM:PORT', which reaches the same port of "
                        "a Linux guest");
     case FAMILY_UNIX:
-        return err_set(err, UV_ENOTSUP,
-                       "unix sockets are for Linux: use 'npipe:NAME' or 'tcp:127.0.0.1:PORT' on "
-                       "Windows");
+        return from_unix(endpoint, out, err);
     case FAMILY_HYBRID:
     case FAMILY_SYSTEMD:
         return err_set(err, UV_ENOTSUP, "'%s' exists on Linux only", family_name(endpoint->family));
@@ -143,6 +160,8 @@ void address_to_peer(const struct address *address, struct peer *out)
     out->family = (uint8_t)address->family;
     if (address->family == FAMILY_TCP) {
         tcp_to_peer(address, out);
+    } else if (address->family == FAMILY_UNIX) {
+        out->u.local.uid = out->u.local.gid = PEER_NO_USER;
     } else if (address->family == FAMILY_HYPERV) {
         out->u.hyperv.vm = from_windows(&hyperv->VmId);
         out->u.hyperv.service = from_windows(&hyperv->ServiceId);
@@ -180,10 +199,33 @@ static const char *hyperv_connect_advice(int code)
     }
 }
 
+/* What is said of a path that leads nowhere is as odd as it is: a folder that is not there is a
+ * network that is down. */
+static const char *unix_advice(int code)
+{
+    switch (code) {
+    case UV_EAFNOSUPPORT:
+        return "WSA 10047: UNIX sockets need Windows 10 1803, Server 2019 or later; 'npipe:NAME' "
+               "and 'tcp:127.0.0.1:PORT' work everywhere";
+    case UV_ENETDOWN:
+    case UV_EINVAL:
+        return "is there such a folder, on a local disk?";
+    case UV_EACCES:
+    case UV_EPERM:
+        return "the permissions of its folder do not admit you";
+    default:
+        return NULL;
+    }
+}
+
 const char *address_connect_advice(enum family family, int code)
 {
     if (family == FAMILY_HYPERV)
         return hyperv_connect_advice(code);
+    if (family == FAMILY_UNIX && code == UV_ECONNREFUSED)
+        return "nobody listens on it, or there is no such socket";
+    if (family == FAMILY_UNIX)
+        return unix_advice(code);
     if (family == FAMILY_NPIPE && code == UV_ENOENT)
         return "no such pipe: is the service running?";
     if (family == FAMILY_NPIPE && (code == UV_EACCES || code == UV_EPERM))
@@ -197,6 +239,8 @@ const char *address_listen_advice(enum family family, int code)
 {
     bool hyperv = family == FAMILY_HYPERV;
 
+    if (family == FAMILY_UNIX && code != UV_EADDRINUSE)
+        return unix_advice(code);
     switch (code) {
     case UV_EAFNOSUPPORT:
         return hyperv ? hyperv_connect_advice(code) : NULL;

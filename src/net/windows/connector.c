@@ -128,7 +128,69 @@ static int attempt_socket(struct connector *connector)
     return status;
 }
 
-/* --- both kinds --- */
+/* --- UNIX sockets --- */
+
+static void give_up_unix(struct connector *connector)
+{
+    if (connector->connecting != INVALID_SOCKET)
+        closesocket(connector->connecting);
+    connector->connecting = INVALID_SOCKET;
+}
+
+static void end_unix(struct connector *connector, int status)
+{
+    SOCKET socket = connector->connecting;
+
+    if (status == 0) {
+        connector->connecting = INVALID_SOCKET;
+        status = open_conn(connector, (HANDLE)socket);
+    }
+    give_up_unix(connector);
+    finish(connector, status);
+}
+
+/* No event tells how it ends, so the socket is asked now and then. */
+static void look_after_unix(struct connector *connector)
+{
+    struct timeval now = {0, 0};
+    fd_set writable, failed;
+    int error = 0, length = sizeof error;
+
+    FD_ZERO(&writable);
+    FD_ZERO(&failed);
+    FD_SET(connector->connecting, &writable);
+    FD_SET(connector->connecting, &failed);
+    if (select(0, NULL, &writable, &failed, &now) == 0) {
+        timer_set(&connector->loop->timers, &connector->again, RETRY_DELAY);
+        return;
+    }
+    getsockopt(connector->connecting, SOL_SOCKET, SO_ERROR, (char *)&error, &length);
+    end_unix(connector, error ? sock_error((DWORD)error) : 0);
+}
+
+/* ConnectEx is not to be had for them, or not everywhere; but a connect that does not wait ends at
+ * once as a rule. */
+static void attempt_unix(struct connector *connector)
+{
+    const struct address *address = connector->address;
+    u_long on = 1;
+    int status = sock_create(address, connector->options, &connector->connecting);
+
+    if (status != 0) {
+        end_unix(connector, status);
+        return;
+    }
+    ioctlsocket(connector->connecting, (long)FIONBIO, &on);
+    if (connect(connector->connecting, (const struct sockaddr *)&address->sa,
+                (int)address->length) == 0)
+        end_unix(connector, 0);
+    else if (WSAGetLastError() == WSAEWOULDBLOCK)
+        timer_set(&connector->loop->timers, &connector->again, RETRY_DELAY);
+    else
+        end_unix(connector, sock_error((DWORD)WSAGetLastError()));
+}
+
+/* --- all kinds --- */
 
 static int attempt_pipe(struct connector *connector)
 {
@@ -141,15 +203,25 @@ static int attempt_pipe(struct connector *connector)
 static void attempt(struct connector *connector)
 {
     bool pipe = connector->address->family == FAMILY_NPIPE;
-    int status = pipe ? attempt_pipe(connector) : attempt_socket(connector);
+    int status;
 
+    if (connector->address->family == FAMILY_UNIX) {
+        attempt_unix(connector);
+        return;
+    }
+    status = pipe ? attempt_pipe(connector) : attempt_socket(connector);
     if (pipe || status != 0)
         finish(connector, status);
 }
 
 static void on_again(struct timer *timer)
 {
-    attempt(list_entry(timer, struct connector, again));
+    struct connector *connector = list_entry(timer, struct connector, again);
+
+    if (connector->connecting != INVALID_SOCKET)
+        look_after_unix(connector);
+    else
+        attempt(connector);
 }
 
 void connector_start(struct connector *connector, struct loop *loop, const struct address *address,
@@ -162,6 +234,7 @@ void connector_start(struct connector *connector, struct loop *loop, const struc
         .address = address,
         .options = options,
         .timeout = timeout,
+        .connecting = INVALID_SOCKET,
         .done = done,
     };
     task_init(&connector->finish, on_finish);
@@ -176,6 +249,7 @@ int connector_cancel(struct connector *connector)
     if (connector->op)
         op_abandon(&connector->op->op);
     connector->op = NULL;
+    give_up_unix(connector);
     conn_close(connector->conn, CONN_RESET); /* the peer may have accepted it meanwhile */
     return connector->status;
 }

@@ -30,6 +30,37 @@ static int bind_socket(struct listener *listener, SOCKET socket, const struct ad
     return 0;
 }
 
+/* Who may connect is up to the file's permissions, which it has from its folder. */
+static int check_access(const struct sock_options *options, struct err *err)
+{
+    if (!options->socket_owner[0] && options->socket_mode == 0600)
+        return 0;
+    return err_set(err, UV_ENOTSUP,
+                   "a socket has no mode and no owner on Windows: leave 'socket_mode' and "
+                   "'socket_owner' away, and set the permissions of its folder");
+}
+
+static int bind_unix(struct listener *listener, SOCKET socket, const struct address *address,
+                     struct err *err)
+{
+    const struct sockaddr *sa = (const struct sockaddr *)&address->sa;
+    const char *path = listener->endpoint.u.local.path;
+    int length = (int)address->length;
+    int status;
+
+    if (check_access(&listener->options, err) != 0)
+        return -1;
+    status = bind(socket, sa, length) == 0 ? 0 : last_error();
+    if (status == UV_EADDRINUSE && socket_file_remove_stale(address))
+        status = bind(socket, sa, length) == 0 ? 0 : last_error();
+    if (status == UV_EADDRINUSE && socket_file_is_other(path))
+        return err_set(err, UV_EEXIST, "there is a file of that name, which is no socket");
+    if (status != 0)
+        return err_system(err, status, "cannot bind");
+    socket_file_remember(&listener->file, path);
+    return 0;
+}
+
 /* Opens one socket and adds it to the listener. */
 static int add_socket(struct listener *listener, const struct address *address, struct err *err)
 {
@@ -41,7 +72,9 @@ static int add_socket(struct listener *listener, const struct address *address, 
         err_system(err, status, "cannot create a socket");
     } else {
         listener->sockets[listener->count++] = socket;
-        if (bind_socket(listener, socket, address, err) == 0) {
+        status = address->family == FAMILY_UNIX ? bind_unix(listener, socket, address, err)
+                                                : bind_socket(listener, socket, address, err);
+        if (status == 0) {
             status = listen(socket, (int)listener->options.backlog) == 0 ? 0 : last_error();
             if (status == 0)
                 status = sock_accept_ex(socket, &listener->accept_ex);
@@ -94,6 +127,15 @@ static int open_tcp(struct listener *listener, struct err *err)
         }
     }
     return 0;
+}
+
+static int open_unix(struct listener *listener, struct err *err)
+{
+    struct address address;
+
+    if (address_from_endpoint(&listener->endpoint, &address, err) != 0)
+        return -1;
+    return add_socket(listener, &address, err);
 }
 
 static int open_pipe(struct listener *listener, struct err *err)
@@ -222,6 +264,8 @@ static int open_any(struct listener *listener, struct err *err)
     switch (listener->endpoint.family) {
     case FAMILY_TCP:
         return open_tcp(listener, err);
+    case FAMILY_UNIX:
+        return open_unix(listener, err);
     case FAMILY_NPIPE:
         return open_pipe(listener, err);
     case FAMILY_HYPERV:
@@ -269,7 +313,8 @@ int listener_ways(const struct listener *listener)
  * one that listens already cannot be changed, and it has no mode or owner. */
 int listener_adjust(struct listener *listener, const struct sock_options *options, struct err *err)
 {
-    (void)err;
+    if (listener->endpoint.family == FAMILY_UNIX && check_access(options, err) != 0)
+        return -1;
     AcquireSRWLockExclusive(&listener->lock);
     listener->options = *options;
     ReleaseSRWLockExclusive(&listener->lock);
@@ -288,6 +333,7 @@ void listener_release(struct listener *listener)
         return;
     if (listener->first_pipe)
         CloseHandle(listener->first_pipe);
+    socket_file_remove(&listener->file, listener->endpoint.u.local.path);
     for (int i = 0; i < listener->count; i++)
         closesocket(listener->sockets[i]);
     free(listener);

@@ -4,6 +4,7 @@
 
 #include "net/listener.h"
 #include "sock_os.h"
+#include "socket_file.h"
 
 struct listener {
     struct endpoint endpoint;
@@ -12,6 +13,8 @@ struct listener {
     int count;
     SOCKET sockets[LISTENER_SOCKETS];
     LPFN_ACCEPTEX accept_ex; /* of their provider, the same for all */
+
+    struct socket_file file; /* of a UNIX socket */
 
     HANDLE first_pipe; /* reserves a pipe's name until an acceptor takes it */
 

@@ -1,6 +1,7 @@
 #include "sock_os.h"
 
 #include "hvsocket_os.h"
+#include "unix_os.h"
 
 #include <string.h>
 
@@ -63,6 +64,18 @@ static void set_tcp(SOCKET socket, const struct address *address,
         set_keepalive(socket, options->keepalive);
 }
 
+static int protocol_of(enum family family)
+{
+    switch (family) {
+    case FAMILY_TCP:
+        return IPPROTO_TCP;
+    case FAMILY_HYPERV:
+        return HV_PROTOCOL_RAW;
+    default:
+        return 0;
+    }
+}
+
 /* These were asked for by name: that Windows does not know one is no detail. */
 static int set_hyperv(SOCKET socket, const struct sock_options *options)
 {
@@ -86,16 +99,16 @@ static int set_hyperv(SOCKET socket, const struct sock_options *options)
 
 int sock_create(const struct address *address, const struct sock_options *options, SOCKET *out)
 {
-    bool tcp = address->family == FAMILY_TCP;
-    SOCKET s = WSASocketW(address->sa.ss_family, SOCK_STREAM, tcp ? IPPROTO_TCP : HV_PROTOCOL_RAW,
-                          NULL, 0, WSA_FLAG_OVERLAPPED | WSA_FLAG_NO_HANDLE_INHERIT);
-    int status;
+    SOCKET s = WSASocketW(address->sa.ss_family, SOCK_STREAM, protocol_of(address->family), NULL, 0,
+                          WSA_FLAG_OVERLAPPED | WSA_FLAG_NO_HANDLE_INHERIT);
+    int status = 0;
 
     if (s == INVALID_SOCKET)
         return sock_error((DWORD)WSAGetLastError());
-    if (tcp)
+    if (address->family == FAMILY_TCP)
         set_tcp(s, address, options);
-    status = tcp ? 0 : set_hyperv(s, options);
+    else if (address->family == FAMILY_HYPERV)
+        status = set_hyperv(s, options);
     if (status != 0) {
         closesocket(s);
         return status;
@@ -152,6 +165,15 @@ int sock_prepare_connect(SOCKET socket, const struct address *address, uint64_t 
     if (bind(socket, (const struct sockaddr *)&any, (int)address->length) == 0)
         return 0;
     return sock_error((DWORD)WSAGetLastError());
+}
+
+uint32_t sock_peer_process(SOCKET socket)
+{
+    ULONG process = 0;
+    DWORD bytes;
+
+    WSAIoctl(socket, SIO_AF_UNIX_GETPEERPID, NULL, 0, &process, sizeof process, &bytes, NULL, NULL);
+    return process;
 }
 
 int sock_take_single(const struct endpoint *endpoint, struct incoming *out, struct err *err)

@@ -19,6 +19,9 @@ int sock_connect_ex(SOCKET socket, LPFN_CONNECTEX *out);
  * provider's own, whose default differs from host to host. */
 int sock_prepare_connect(SOCKET socket, const struct address *address, uint64_t timeout);
 
+/* The process at the other end of a UNIX socket; 0 where Windows does not tell. */
+uint32_t sock_peer_process(SOCKET socket);
+
 /* A Windows error as a libuv number, the ones that libuv lacks included. */
 int sock_error(DWORD error);
 

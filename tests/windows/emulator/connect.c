@@ -138,6 +138,8 @@ static BOOL PASCAL hook_ConnectEx(SOCKET s, const struct sockaddr *addr, int len
                                   DWORD data_len, LPDWORD sent, LPOVERLAPPED ov)
 {
     struct sock *k = sock_find(s);
+    if (unix_is(s))
+        violation("ConnectEx on a UNIX socket: not every Windows has it");
     if (!k)
         return real_ConnectEx(s, addr, len, data, data_len, sent, ov);
     int code = check_address(addr, len);
@@ -180,7 +182,10 @@ int WSAAPI hook_WSAIoctl(SOCKET s, DWORD code, LPVOID in, DWORD in_len, LPVOID o
 {
     static const GUID accept_ex = WSAID_ACCEPTEX, connect_ex = WSAID_CONNECTEX;
     const struct tcp_keepalive *keepalive = in;
-    int r = WSAIoctl(s, code, in, in_len, out, out_len, returned, ov, done);
+    int r;
+    if (unix_ioctl(s, code, out, out_len, returned, &r))
+        return r;
+    r = WSAIoctl(s, code, in, in_len, out, out_len, returned, ov, done);
     if (code == SIO_KEEPALIVE_VALS && in_len == sizeof *keepalive)
         trace("socket %d: keepalive %lu after %lu ms, every %lu ms: %d", (int)s, keepalive->onoff,
               keepalive->keepalivetime, keepalive->keepaliveinterval, r);

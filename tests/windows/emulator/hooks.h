@@ -41,6 +41,19 @@ BOOL WSAAPI hook_WSAGetOverlappedResult(SOCKET s, LPWSAOVERLAPPED ov, LPDWORD n,
 /* Ends a ConnectEx that is waiting to fail; nothing when there is none. */
 void connect_abandon(struct sock *k);
 
+/* unix.c: UNIX sockets. The hooks of the other files ask these first: true where the socket is
+ * one, and the answer is in *result. */
+bool unix_socket(int af, DWORD flags, SOCKET *result);
+bool unix_bind(SOCKET s, const struct sockaddr *addr, int len, int *result);
+bool unix_getsockname(SOCKET s, struct sockaddr *addr, int *len, int *result);
+bool unix_getpeername(SOCKET s, struct sockaddr *addr, int *len, int *result);
+bool unix_ioctl(SOCKET s, DWORD code, LPVOID out, DWORD out_len, LPDWORD returned, int *result);
+bool unix_is(SOCKET s);
+void unix_forget(SOCKET s);
+int WSAAPI hook_connect(SOCKET s, const struct sockaddr *addr, int len);
+BOOL WINAPI hook_GetFileInformationByHandleEx(HANDLE file, FILE_INFO_BY_HANDLE_CLASS what,
+                                              LPVOID out, DWORD size);
+
 /* wmi.c: the names of virtual machines */
 HRESULT WINAPI hook_CoCreateInstance(REFCLSID class, LPUNKNOWN outer, DWORD context, REFIID iid,
                                      LPVOID *object);

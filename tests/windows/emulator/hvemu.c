@@ -1,8 +1,8 @@
 /*
- * TEST ONLY. hvemu.dll: Hyper-V sockets on loopback TCP, and the WMI that names virtual machines,
- * for one unmodified program. hvrun.exe loads it before the program's first instruction; it then
- * points the program's own imports at the functions of hooks.h. Other modules keep the originals,
- * this one included. A thread reads the map (map.h) again when it changes.
+ * TEST ONLY. hvemu.dll: Hyper-V and UNIX sockets on loopback TCP, and the WMI that names virtual
+ * machines, for one unmodified program. hvrun.exe loads it before the program's first instruction;
+ * it then points the program's own imports at the functions of hooks.h. Other modules keep the
+ * originals, this one included. A thread reads the map (map.h) again when it changes.
  *
  * What it cannot show: how the real provider treats zero-byte reads, its timing, permissions, and
  * a paused VM. `hvrelay selftest` on a Windows host does.
@@ -22,6 +22,7 @@ static const struct hook {
 } hooks[] = {
     {"bind", 2, hook_bind},
     {"closesocket", 3, hook_closesocket},
+    {"connect", 4, hook_connect},
     {"getpeername", 5, hook_getpeername},
     {"getsockname", 6, hook_getsockname},
     {"getsockopt", 7, hook_getsockopt},
@@ -35,6 +36,7 @@ static const struct hook {
     {"WSASocketW", 0, hook_WSASocketW},
     {"CancelIoEx", 0, hook_CancelIoEx},
     {"CloseHandle", 0, hook_CloseHandle},
+    {"GetFileInformationByHandleEx", 0, hook_GetFileInformationByHandleEx},
     {"CoCreateInstance", 0, hook_CoCreateInstance},
     {"CoSetProxyBlanket", 0, hook_CoSetProxyBlanket},
 };

@@ -35,6 +35,9 @@ static SOCKET no_socket(int code)
 SOCKET WSAAPI hook_WSASocketW(int af, int type, int protocol, LPWSAPROTOCOL_INFOW info, GROUP g,
                               DWORD flags)
 {
+    SOCKET local;
+    if (unix_socket(af, flags, &local))
+        return local;
     if (af != AF_HV || info)
         return WSASocketW(af, type, protocol, info, g, flags);
     int code = map_fault(OP_SOCKET, &zero, &zero, NULL);
@@ -54,8 +57,9 @@ SOCKET WSAAPI hook_WSASocketW(int af, int type, int protocol, LPWSAPROTOCOL_INFO
 
 SOCKET WSAAPI hook_socket(int af, int type, int protocol)
 {
-    return af == AF_HV ? hook_WSASocketW(af, type, protocol, NULL, 0, WSA_FLAG_OVERLAPPED)
-                       : socket(af, type, protocol);
+    return af == AF_HV || af == AF_UNIX
+               ? hook_WSASocketW(af, type, protocol, NULL, 0, WSA_FLAG_OVERLAPPED)
+               : socket(af, type, protocol);
 }
 
 /* Older hosts drop data in flight when a socket is closed before both ends of stream have passed;
@@ -74,13 +78,14 @@ int WSAAPI hook_closesocket(SOCKET s)
         }
         sock_remove(k);
     }
+    unix_forget(s);
     return closesocket(s);
 }
 
 BOOL WINAPI hook_CloseHandle(HANDLE h)
 {
-    if (sock_find((SOCKET)h))
-        violation("CloseHandle on a Hyper-V socket: it must be closesocket");
+    if (sock_find((SOCKET)h) || unix_is((SOCKET)h))
+        violation("CloseHandle on a socket: it must be closesocket");
     return CloseHandle(h);
 }
 
@@ -109,6 +114,9 @@ static int listen_address(const GUID *vmid, struct in_addr *addr)
 int WSAAPI hook_bind(SOCKET s, const struct sockaddr *addr, int len)
 {
     struct sock *k = sock_find(s);
+    int result;
+    if (unix_bind(s, addr, len, &result))
+        return result;
     if (!k)
         return bind(s, addr, len);
     int code = check_address(addr, len);
@@ -163,6 +171,8 @@ static void fill_peer(struct sock *k);
 int WSAAPI hook_setsockopt(SOCKET s, int level, int name, const char *value, int len)
 {
     struct sock *k = sock_find(s);
+    if (level == IPPROTO_TCP && unix_is(s))
+        return fail(WSAENOPROTOOPT);
     if (!k) {
         if (level == IPPROTO_TCP && len == (int)sizeof(int))
             trace("socket %d: TCP option %d = %d", (int)s, name, *(const int *)(const void *)value);
@@ -227,6 +237,9 @@ static int give_address(const SOCKADDR_HV *from, struct sockaddr *to, int *len)
 int WSAAPI hook_getsockname(SOCKET s, struct sockaddr *addr, int *len)
 {
     struct sock *k = sock_find(s);
+    int result;
+    if (unix_getsockname(s, addr, len, &result))
+        return result;
     if (!k)
         return getsockname(s, addr, len);
     return k->bound || k->connected ? give_address(&k->local, addr, len) : fail(WSAEINVAL);
@@ -235,6 +248,9 @@ int WSAAPI hook_getsockname(SOCKET s, struct sockaddr *addr, int *len)
 int WSAAPI hook_getpeername(SOCKET s, struct sockaddr *addr, int *len)
 {
     struct sock *k = sock_find(s);
+    int result;
+    if (unix_getpeername(s, addr, len, &result))
+        return result;
     if (!k)
         return getpeername(s, addr, len);
     return k->connected ? give_address(&k->peer, addr, len) : fail(WSAENOTCONN);
