@@ -1,6 +1,8 @@
-/* Chaos: random scenarios, one after the other, until the time is up. */
+/* Chaos: random scenarios, one after the other, until the time is up; or, as a soak, one relay that
+ * lives through all of them. */
 #include "scenario.h"
 #include "session.h"
+#include "soak.h"
 
 #include "../lib/clock.h"
 #include "../lib/os.h"
@@ -11,18 +13,20 @@
 #include <string.h>
 #include <uv.h>
 
-enum { EXIT_USAGE = 2, REPORT_EVERY_MS = 60000 };
+enum { EXIT_USAGE = 2, REPORT_EVERY_MS = 60000, WARM_UP_MAX_MS = 300000 };
 
 static const char usage[] =
     "usage: chaos [OPTION]...\n"
     "  --relay PATH     the program under test (default: $HVRELAY)\n"
     "  --time SECONDS   how long (default: 60)\n"
     "  --seed NUMBER    what all is drawn from (default: random, and printed)\n"
-    "  --one NUMBER     only this scenario of the seed\n";
+    "  --one NUMBER     only this scenario of the seed\n"
+    "  --soak           one relay, which is to use no more at the end than at the beginning\n";
 
 struct options {
     const char *relay;
     uint64_t seconds, seed, one;
+    bool soak;
 };
 
 static struct options options;
@@ -44,20 +48,26 @@ static uint64_t random_seed(void)
 
 static void parse(int argc, char **argv)
 {
-    options = (struct options){getenv("HVRELAY"), 60, random_seed(), NEVER};
-    for (int i = 1; i < argc; i += 2) {
-        if (i + 1 == argc)
-            usage_error("a value is missing, or unknown option", argv[i]);
-        if (strcmp(argv[i], "--relay") == 0)
-            options.relay = argv[i + 1];
-        else if (strcmp(argv[i], "--time") == 0)
-            options.seconds = strtoull(argv[i + 1], NULL, 10);
-        else if (strcmp(argv[i], "--seed") == 0)
-            options.seed = strtoull(argv[i + 1], NULL, 0);
-        else if (strcmp(argv[i], "--one") == 0)
-            options.one = strtoull(argv[i + 1], NULL, 10);
+    options = (struct options){getenv("HVRELAY"), 60, random_seed(), NEVER, false};
+    for (int i = 1; i < argc; i++) {
+        const char *option = argv[i];
+
+        if (strcmp(option, "--soak") == 0) {
+            options.soak = true;
+            continue;
+        }
+        if (++i == argc)
+            usage_error("a value is missing, or unknown option", option);
+        if (strcmp(option, "--relay") == 0)
+            options.relay = argv[i];
+        else if (strcmp(option, "--time") == 0)
+            options.seconds = strtoull(argv[i], NULL, 10);
+        else if (strcmp(option, "--seed") == 0)
+            options.seed = strtoull(argv[i], NULL, 0);
+        else if (strcmp(option, "--one") == 0)
+            options.one = strtoull(argv[i], NULL, 10);
         else
-            usage_error("unknown option", argv[i]);
+            usage_error("unknown option", option);
     }
     if (options.relay == NULL)
         usage_error("which program?", "--relay");
@@ -69,8 +79,11 @@ static void report_failure(void)
     if (passed)
         return;
     scenario_abandon();
-    fprintf(stderr, "again: chaos --relay %s --seed %" PRIu64 " --one %" PRIu64 "\n", options.relay,
-            options.seed, scenario);
+    fprintf(stderr, "again: chaos --relay %s --seed %" PRIu64, options.relay, options.seed);
+    if (options.soak)
+        fprintf(stderr, " --soak --time %" PRIu64 "\n", options.seconds);
+    else
+        fprintf(stderr, " --one %" PRIu64 "\n", scenario);
 }
 
 static void tell_families(void)
@@ -89,20 +102,40 @@ static void report(uint64_t begin)
            session_totals.bytes >> 20, session_totals.ends_of_file, session_totals.resets,
            session_totals.aborts, scenario_totals.reloads, scenario_totals.restarts,
            scenario_totals.kills, scenario_totals.drains);
+    if (options.soak && !passed)
+        soak_report();
 }
 
-static void run_until(uint64_t begin)
+static void run_until(uint64_t end, uint64_t begin)
 {
-    uint64_t next_report = begin + REPORT_EVERY_MS;
+    static uint64_t next_report;
 
-    while (clock_ms() < begin + options.seconds * 1000) {
-        scenario_run(options.relay, options.seed, scenario);
-        scenario++;
+    if (next_report == 0)
+        next_report = begin + REPORT_EVERY_MS;
+    while (clock_ms() < end) {
+        if (options.soak)
+            soak_round();
+        else
+            scenario_run(options.relay, options.seed, scenario++);
         if (clock_ms() >= next_report) {
             report(begin);
             next_report += REPORT_EVERY_MS;
         }
     }
+}
+
+/* What a relay keeps for reuse comes within a third of the time, at most. */
+static void soak(uint64_t begin)
+{
+    uint64_t warm_up = options.seconds * 1000 / 3;
+
+    if (warm_up > WARM_UP_MAX_MS)
+        warm_up = WARM_UP_MAX_MS;
+    soak_begin(options.relay, options.seed);
+    run_until(begin + warm_up, begin);
+    soak_settle();
+    run_until(begin + options.seconds * 1000, begin);
+    soak_end();
 }
 
 int main(int argc, char **argv)
@@ -118,8 +151,10 @@ int main(int argc, char **argv)
     if (options.one != NEVER) {
         scenario = options.one;
         scenario_run(options.relay, options.seed, scenario);
+    } else if (options.soak) {
+        soak(begin);
     } else {
-        run_until(begin);
+        run_until(begin + options.seconds * 1000, begin);
     }
     passed = true;
     report(begin);

@@ -49,7 +49,14 @@ static const struct family *draw_family(uint64_t *random)
     return usable[chance(random, 50) ? 0 : draw(random, count)];
 }
 
-static void draw_limits(uint64_t *random, struct lane *lane)
+static void set_no_limits(struct lane *lane)
+{
+    lane->limits = "";
+    lane->breaks = NULL;
+    lane->size_max = 6 * MIB;
+}
+
+void plan_limits(uint64_t *random, struct lane *lane)
 {
     static const struct {
         const char *lines, *breaks;
@@ -65,9 +72,7 @@ static void draw_limits(uint64_t *random, struct lane *lane)
     };
     size_t which = draw(random, 2 * sizeof limits / sizeof *limits);
 
-    lane->limits = "";
-    lane->breaks = NULL;
-    lane->size_max = 6 * MIB;
+    set_no_limits(lane);
     if (which < sizeof limits / sizeof *limits) {
         lane->limits = limits[which].lines;
         lane->breaks = limits[which].breaks;
@@ -87,7 +92,14 @@ void plan_lane(uint64_t *random, struct lane *lane)
     lane->front = draw_family(random);
     lane->back = draw_family(random);
     plan_change(random, lane);
-    draw_limits(random, lane);
+    plan_limits(random, lane);
+}
+
+void plan_plain_lane(uint64_t *random, struct lane *lane)
+{
+    lane->front = lane->back = family_named("tcp");
+    plan_change(random, lane);
+    set_no_limits(lane);
 }
 
 /* Of every order of magnitude, the small ones more often. */

@@ -28,6 +28,12 @@ void plan_scenario(uint64_t *random, struct plan *plan);
 /* The pair of families, the pump and the limits of a lane. */
 void plan_lane(uint64_t *random, struct lane *lane);
 
+/* A lane that is always there and breaks nothing: TCP on both sides. */
+void plan_plain_lane(uint64_t *random, struct lane *lane);
+
+/* Other limits, or none, for the sessions to come. */
+void plan_limits(uint64_t *random, struct lane *lane);
+
 /* Another pump or none, other buffers: what a reload may change under way. */
 void plan_change(uint64_t *random, struct lane *lane);
 

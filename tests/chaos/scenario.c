@@ -6,6 +6,7 @@
 #include "../lib/os.h"
 #include "../lib/relay.h"
 #include "plan.h"
+#include "standing.h"
 
 #include <inttypes.h>
 #include <signal.h>
@@ -20,6 +21,8 @@ struct scenario {
     struct relay *relay;
     char path[200]; /* of the configuration */
     struct crowd crowd;
+    bool soaks; /* the relay lives through many rounds, with a plain lane for who stands */
+    struct standing standing;
     unsigned listening; /* sockets that the relay listens on */
     int sockets;        /* it has open besides those and its sessions' */
     bool ending;        /* the relay has been told to end: no session begins any more */
@@ -63,7 +66,10 @@ static void open_lanes(struct scenario *scenario)
     for (unsigned i = 0; i < scenario->crowd.lane_count; i++) {
         struct lane *lane = &scenario->crowd.lanes[i];
 
-        plan_lane(&scenario->random, lane);
+        if (scenario->soaks && i == 0)
+            plan_plain_lane(&scenario->random, lane);
+        else
+            plan_lane(&scenario->random, lane);
         snprintf(lane->name, sizeof lane->name, "lane%u", i);
         lane->front->fresh(lane->listen);
         lane->endpoint = lane->listen;
@@ -82,7 +88,6 @@ static int sockets_of(const struct scenario *scenario)
 
 static void start(struct scenario *scenario, const char *program)
 {
-    plan_scenario(&scenario->random, &scenario->plan);
     scenario->crowd.lane_count = scenario->plan.lanes;
     snprintf(scenario->path, sizeof scenario->path, "%s/chaos.conf", scratch_folder());
     open_lanes(scenario);
@@ -149,15 +154,13 @@ static void change_lanes(struct scenario *scenario)
 }
 
 /* Lanes that come are used once the relay says that it has them; see hear_of_reload. */
-static void reload(struct scenario *scenario)
+static void ask_for_reload(struct scenario *scenario, bool mistaken)
 {
-    scenario->mistaken = draw(&scenario->random, 4) == 0;
+    scenario->mistaken = mistaken;
     scenario->reloading = true;
     scenario->log_mark = relay_log_mark(scenario->relay);
-    if (!scenario->mistaken)
-        change_lanes(scenario);
     write_config(scenario);
-    if (scenario->mistaken) {
+    if (mistaken) {
         FILE *file = fopen(scenario->path, "a");
         assert_non_null(file);
         fprintf(file, "nonsense = yes\n");
@@ -166,6 +169,15 @@ static void reload(struct scenario *scenario)
     kill(relay_pid(scenario->relay), SIGHUP);
     scenario->reloads++;
     scenario_totals.reloads++;
+}
+
+static void reload_some_lanes(struct scenario *scenario)
+{
+    bool mistaken = draw(&scenario->random, 4) == 0;
+
+    if (!mistaken)
+        change_lanes(scenario);
+    ask_for_reload(scenario, mistaken);
 }
 
 static void hear_of_reload(struct scenario *scenario)
@@ -219,7 +231,7 @@ static void meddle(struct scenario *scenario)
         restart_some_target(scenario);
     if (!scenario->reloading && scenario->reloads < RELOADS_MAX &&
         happens(scenario, plan->reload_chance))
-        reload(scenario);
+        reload_some_lanes(scenario);
     if (plan->ending != ENDING_CALM && scenario->crowd.begun >= plan->end_after &&
         !scenario->reloading && happens(scenario, 400))
         end_amid(scenario);
@@ -253,11 +265,22 @@ static bool is_over(const struct scenario *scenario)
            (scenario->ending || scenario->crowd.begun == scenario->plan.sessions);
 }
 
+static void play(struct scenario *scenario)
+{
+    while (!is_over(scenario)) {
+        meddle(scenario);
+        begin_sessions(scenario);
+        standing_exchange(&scenario->standing);
+        crowd_step(&scenario->crowd, scenario->plan.patient);
+    }
+}
+
 static void expect_quiet(struct scenario *scenario)
 {
-    int expected = scenario->sockets + (int)scenario->listening;
+    int expected = scenario->sockets + (int)scenario->listening + 2 * (int)scenario->standing.count;
     uint64_t deadline = clock_ms() + PATIENCE_MS;
 
+    scenario->crowd.deadline = 0; /* ours comes first, and tells more */
     while (sockets_of(scenario) != expected) {
         if (clock_left_ms(deadline) == 0)
             chaos_fail(NULL, "no session is left, but the relay has %d sockets open instead of %d",
@@ -318,21 +341,89 @@ static void clean_up(struct scenario *scenario)
     scratch_remove();
 }
 
+static void prepare(struct scenario *scenario, uint64_t seed, uint64_t number)
+{
+    memset(scenario, 0, sizeof *scenario);
+    scenario->random = ((seed + number) * UINT64_C(0x9E3779B97F4A7C15) ^ number << 32) | 1;
+    for (int i = 0; i < 8; i++)
+        (void)draw(&scenario->random, 2);
+    plan_scenario(&scenario->random, &scenario->plan);
+}
+
 void scenario_run(const char *program, uint64_t seed, uint64_t number)
 {
-    memset(&now, 0, sizeof now);
-    now.random = ((seed + number) * UINT64_C(0x9E3779B97F4A7C15) ^ number << 32) | 1;
-    for (int i = 0; i < 8; i++)
-        (void)draw(&now.random, 2);
+    prepare(&now, seed, number);
     start(&now, program);
-    while (!is_over(&now)) {
-        meddle(&now);
-        begin_sessions(&now);
-        crowd_step(&now.crowd, now.plan.patient);
-    }
+    play(&now);
     stop(&now);
     clean_up(&now);
     scenario_totals.scenarios++;
+}
+
+/* ---- a soak ---- */
+
+static void plan_round(struct scenario *scenario)
+{
+    plan_scenario(&scenario->random, &scenario->plan);
+    scenario->plan.workers = SOAK_WORKERS;
+    scenario->plan.lanes = LANES_MAX;
+    scenario->plan.ending = ENDING_CALM;
+}
+
+int scenario_open(const char *program, uint64_t seed)
+{
+    prepare(&now, seed, 0);
+    now.soaks = true;
+    plan_round(&now);
+    start(&now, program);
+    standing_open(&now.standing, now.crowd.lanes[0].endpoint, now.crowd.lanes[0].target);
+    return relay_pid(now.relay);
+}
+
+/* The lane of the standing sessions stays without limits. */
+static void change_limits(struct scenario *scenario)
+{
+    for (unsigned i = 1; i < scenario->crowd.lane_count; i++)
+        if (scenario->crowd.lanes[i].present)
+            plan_limits(&scenario->random, &scenario->crowd.lanes[i]);
+    ask_for_reload(scenario, false);
+}
+
+/* Whom the relay had dialled for a client that left is at the target by now. */
+static void meet_ghosts(struct scenario *scenario)
+{
+    struct crowd *crowd = &scenario->crowd;
+    bool came = true;
+
+    while (came) {
+        came = false;
+        for (unsigned i = 0; i < crowd->lane_count; i++)
+            came |= lane_accept(&crowd->lanes[i], crowd->step);
+        while (!crowd_is_over(crowd))
+            crowd_step(crowd, true);
+    }
+    for (unsigned i = 0; i < crowd->lane_count; i++)
+        crowd->lanes[i].ghost_count = 0;
+}
+
+void scenario_round(void)
+{
+    plan_round(&now);
+    now.crowd.begun = now.reloads = 0;
+    change_limits(&now);
+    play(&now);
+    expect_quiet(&now);
+    meet_ghosts(&now);
+    expect_clean_log(&now);
+    relay_log_forget(now.relay);
+    scenario_totals.scenarios++;
+}
+
+void scenario_close(void)
+{
+    standing_close(&now.standing);
+    stop(&now);
+    clean_up(&now);
 }
 
 void scenario_abandon(void)

@@ -14,6 +14,14 @@ extern struct scenario_totals scenario_totals;
 /* Runs one to its end; a failure ends the program. */
 void scenario_run(const char *program, uint64_t seed, uint64_t number);
 
+/* The same with one relay that lives through many rounds of sessions (soak.h): each begins with
+ * other limits for the forwards, and ends when the relay has as many sockets as before. Some
+ * sessions stand meanwhile. */
+enum { SOAK_WORKERS = 2 };
+int scenario_open(const char *program, uint64_t seed); /* returns the relay's process */
+void scenario_round(void);
+void scenario_close(void);
+
 /* After a failure: prints the relay's log and what was configured, and ends the relay. */
 void scenario_abandon(void);
 

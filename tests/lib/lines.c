@@ -60,10 +60,15 @@ bool lines_have(const struct lines *lines, size_t from, const char *const *words
     return false;
 }
 
+void lines_forget(struct lines *lines)
+{
+    while (lines->count > 0)
+        free(lines->line[--lines->count]);
+}
+
 void lines_free(struct lines *lines)
 {
-    for (size_t i = 0; i < lines->count; i++)
-        free(lines->line[i]);
+    lines_forget(lines);
     free(lines->line);
     free(lines->partial);
 }

@@ -7,7 +7,7 @@
 
 /* All zero: nothing yet. */
 struct lines {
-    char **line; /* each stays where it is until lines_free */
+    char **line; /* each stays where it is until it is forgotten or freed */
     size_t count, room;
     char *partial; /* the beginning of a line whose end has not come yet */
     size_t partial_len;
@@ -20,6 +20,9 @@ void lines_finish(struct lines *lines);
 
 /* Is there a line, from number `from` on, with every word of the NULL-terminated list in it? */
 bool lines_have(const struct lines *lines, size_t from, const char *const *words);
+
+/* The next line is number 0 again. */
+void lines_forget(struct lines *lines);
 
 void lines_free(struct lines *lines);
 

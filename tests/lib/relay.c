@@ -313,6 +313,13 @@ void relay_log_print(struct relay *relay, size_t mark, size_t most)
     uv_mutex_unlock(&relay->lock);
 }
 
+void relay_log_forget(struct relay *relay)
+{
+    uv_mutex_lock(&relay->lock);
+    lines_forget(&relay->log);
+    uv_mutex_unlock(&relay->lock);
+}
+
 static void wake(struct relay *relay, bool *flag)
 {
     uv_mutex_lock(&relay->lock);

@@ -39,6 +39,9 @@ bool relay_log_has(struct relay *relay, size_t mark, const char *const *words, u
  * allowed. */
 void relay_log_print(struct relay *relay, size_t mark, size_t most);
 
+/* Forgets the log so far, for a relay that runs long. Earlier marks are void. */
+void relay_log_forget(struct relay *relay);
+
 /* Asks the relay to stop. */
 void relay_ask_to_stop(struct relay *relay);
 
