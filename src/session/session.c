@@ -251,6 +251,8 @@ void session_start(struct worker *worker, struct forward *forward, struct terms 
         if (!session)
             incoming_refuse(incoming);
         free(session);
+        if (forward->single) /* it was the only one */
+            atomic_fetch_add(&forward->broken, 1);
         worker_session_ended(worker, forward);
         return;
     }

@@ -111,10 +111,13 @@ class World:
 
 
 class Relay:
-    """A running hvrelay.exe. `world` puts it inside the emulator; `raw` leaves its output unread."""
+    """A running hvrelay.exe. `world` puts it inside the emulator; `pipes` are options of pipes.exe,
+    which then gives it standard streams, and its output is left unread."""
 
-    def __init__(self, *arguments, world=None, config=None, raw=False):
+    def __init__(self, *arguments, world=None, config=None, pipes=None):
         command = shlex.split(os.environ["WINE_RUN"])
+        if pipes is not None:
+            command += [os.environ["EMULATOR"] + "/pipes.exe", *pipes]
         env = dict(os.environ)
         self.world = world
         if world:
@@ -127,7 +130,7 @@ class Relay:
         if config:
             self.process.stdin.write(config.encode())
             self.process.stdin.close()
-        self.out = None if raw else Lines(self.process.stdout)
+        self.out = Lines(self.process.stdout) if pipes is None else None
         self.log = Lines(self.process.stderr)
 
     def ready(self):

@@ -3,6 +3,7 @@
 #include "npipe_stream.h"
 #include "sock_os.h"
 
+#include <fcntl.h>
 #include <io.h>
 #include <stdlib.h>
 
@@ -157,6 +158,18 @@ static int open_named_pipe(struct conn_streams *all, struct loop *loop, HANDLE h
     return status;
 }
 
+/* libuv works on a duplicate of a standard handle. While the first one is open too, the other end
+ * of the pipe does not see the stream's end. */
+static void replace_standard(int fd)
+{
+    int nothing = _open("NUL", fd == 0 ? _O_RDONLY : _O_WRONLY);
+
+    if (nothing < 0)
+        return;
+    _dup2(nothing, fd);
+    _close(nothing);
+}
+
 static int open_standard(struct conn_streams *all, struct loop *loop, int fd)
 {
     uv_tty_t *tty = &all->streams[all->open].u.tty;
@@ -164,7 +177,10 @@ static int open_standard(struct conn_streams *all, struct loop *loop, int fd)
 
     switch (uv_guess_handle(fd)) {
     case UV_NAMED_PIPE:
-        return open_pipe(all, loop, fd);
+        status = open_pipe(all, loop, fd);
+        if (status == 0)
+            replace_standard(fd);
+        return status;
     case UV_TTY:
         status = uv_tty_init(&loop->uv, tty, fd, 0);
         if (status == 0)
@@ -233,11 +249,9 @@ int conn_open_single(struct conn *conn, struct loop *loop, const struct endpoint
     struct incoming incoming;
     int status;
 
-    if (sock_take_single(endpoint, &incoming, err) != 0)
+    if (sock_check_standard(err) != 0 || sock_take_single(endpoint, &incoming, err) != 0)
         return -1;
     status = conn_open(conn, loop, &incoming);
-    if (status == UV_ENOTSUP)
-        return err_set(err, status, "standard input and output must be pipes or a console here");
     return status == 0 ? 0 : err_system(err, status, "cannot use standard input and output");
 }
 

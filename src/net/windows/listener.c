@@ -272,7 +272,7 @@ static int open_any(struct listener *listener, struct err *err)
         return open_hyperv(listener, err);
     case FAMILY_STDIO:
         listener->single = true;
-        return 0;
+        return sock_check_standard(err);
     default:
         return address_from_endpoint(&listener->endpoint, &unused, err);
     }

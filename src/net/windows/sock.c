@@ -176,6 +176,18 @@ uint32_t sock_peer_process(SOCKET socket)
     return process;
 }
 
+int sock_check_standard(struct err *err)
+{
+    for (int fd = 0; fd <= 1; fd++) {
+        uv_handle_type type = uv_guess_handle(fd);
+
+        if (type != UV_NAMED_PIPE && type != UV_TTY)
+            return err_set(err, UV_ENOTSUP,
+                           "standard input and output must be pipes or a console here");
+    }
+    return 0;
+}
+
 int sock_take_single(const struct endpoint *endpoint, struct incoming *out, struct err *err)
 {
     static LONG taken;

@@ -32,6 +32,9 @@ int npipe_create(const char *name, bool first, HANDLE *out);
 /* Opens the client's end. UV_EBUSY where every instance is taken at the moment. */
 int npipe_open(const char *name, HANDLE *out);
 
+/* Are standard input and output streams that libuv can drive here? Returns 0 or -1. */
+int sock_check_standard(struct err *err);
+
 /* Standard input and output, which can be had once. Returns 0 or -1. */
 int sock_take_single(const struct endpoint *endpoint, struct incoming *out, struct err *err);
 
