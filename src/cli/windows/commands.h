@@ -12,6 +12,7 @@ int command_vms(const struct arguments *arguments);
 struct verb {
     const char *name;
     int operands; /* how many follow it */
+    /* Returns 0 or -1: with UV_EINVAL where its operands are a mistake of the command line. */
     int (*run)(const struct arguments *arguments, struct err *err);
 };
 

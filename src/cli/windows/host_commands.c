@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <uv.h>
+
 /* --- registry --- */
 
 static int list_services(const struct arguments *arguments, struct err *err)
@@ -49,7 +51,7 @@ static int add_service(const struct arguments *arguments, struct err *err)
     struct guid id;
 
     if (port_or_guid(arguments->operands[1], &id) != 0)
-        return err_set(err, 0, "'%s' is neither a port nor a GUID", arguments->operands[1]);
+        return err_set(err, UV_EINVAL, "'%s' is neither a port nor a GUID", arguments->operands[1]);
     return gcs_add(&id, arguments->operands[2], err);
 }
 

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <uv.h>
+
 const struct command os_commands[] = {
     {
         "service",
@@ -57,7 +59,7 @@ int run_verb(const struct verb *verbs, const struct arguments *arguments)
         if (verb->run(arguments, &err) == 0)
             return APP_OK;
         fprintf(stderr, "hvrelay: %s\n", err.msg);
-        return APP_FAILED;
+        return err.code == UV_EINVAL ? APP_MISCONFIGURED : APP_FAILED;
     }
     fprintf(stderr, "hvrelay: unknown word '%s'\n", arguments->operands[0]);
     return APP_MISCONFIGURED;
