@@ -1,4 +1,5 @@
 """Reload, drain and resets, with Hyper-V sockets in the emulator and with named pipes."""
+import contextlib
 import signal
 import socket
 import uuid
@@ -49,6 +50,20 @@ def to_host(port):
     return {"listen": f"hyperv:any:{HOST_PORT}", "connect": f"tcp:127.0.0.1:{port}"}
 
 
+@contextlib.contextmanager
+def running(world, config, serve=echo):
+    """A relay with the forward `out` to a VM that serves its clients by `serve`; and where they
+    come."""
+    vm = world.add_vm()
+    guest = world.add_service(GUEST_PORT)
+    world.write()
+    config.forwards["out"] = to_guest(vm)
+    with Server(serve, vm[1], guest), config.run(world) as relay:
+        relay.ready()
+        yield relay, ("127.0.0.1", relay.port("out"))
+        assert relay.stop() == 0
+
+
 def speaks(client, word):
     client.sendall(word)
     return client.recv(len(word)) == word
@@ -61,11 +76,6 @@ def refuses(address, source=None):
             return client.recv(1) == b""
     except ConnectionError:
         return True
-
-
-def port_in(relay, name):
-    """The port that a forward listens on, of a reload's."""
-    return int(relay.log.wait(f"'{name}': listening on tcp:").split("127.0.0.1:")[1].split()[0])
 
 
 # --- reload ---
@@ -121,37 +131,20 @@ def test_many_reloads_under_load(world, config):
 
 
 def test_reload_adds_a_forward(world, config):
-    vm = world.add_vm()
-    guest = world.add_service(GUEST_PORT)
-    world.write()
-    with Server(echo, vm[1], guest):
-        config.forwards = {"one": to_guest(vm)}
-        with config.run(world) as relay:
-            relay.ready()
-            config.forwards["two"] = {"listen": "tcp:127.0.0.1:0",
-                                      "connect": f"hyperv:{vm[0]}:{GUEST_PORT}"}
-            # port 0 asked for twice is the same listener: another address is another one
-            config.forwards["two"]["listen"] = "tcp:127.0.0.2:0"
-            assert config.reload() == (0, "")
-            line = relay.log.wait("reloaded")
-            assert "2 forwards" in line
-            assert relay.stop() == 0
+    with running(world, config) as (relay, _):
+        # port 0 asked for twice is the same listener: another address is another one
+        config.forwards["two"] = config.forwards["out"] | {"listen": "tcp:127.0.0.2:0"}
+        assert config.reload() == (0, "")
+        assert "2 forwards" in relay.log.wait("reloaded")
 
 
 def test_reload_with_mistakes_changes_nothing(world, config):
-    vm = world.add_vm()
-    guest = world.add_service(GUEST_PORT)
-    world.write()
-    with Server(echo, vm[1], guest):
-        config.forwards = {"out": to_guest(vm)}
-        with config.run(world) as relay:
-            relay.ready()
-            config.forwards["out"] = {"listen": "nonsense"}
-            code, text = config.reload()
-            assert code == 1
-            assert "nothing was changed" in text and "nonsense" in text
-            check_echo(("127.0.0.1", relay.port("out")), 1000)
-            assert relay.stop() == 0
+    with running(world, config) as (_, address):
+        config.forwards["out"] = {"listen": "nonsense"}
+        code, text = config.reload()
+        assert code == 1
+        assert "nothing was changed" in text and "nonsense" in text
+        check_echo(address, 1000)
 
 
 def test_reload_without_a_program(config):
@@ -188,39 +181,25 @@ def test_stop_drains_hyperv(world, config, inward):
 
 
 def test_drain_timeout_resets_the_rest(world, config):
-    vm = world.add_vm()
-    guest = world.add_service(GUEST_PORT)
-    world.write()
-    with Server(echo, vm[1], guest):
-        config.program["drain_timeout"] = "200ms"
-        config.forwards = {"out": to_guest(vm)}
-        with config.run(world) as relay:
-            relay.ready()
-            with connect(("127.0.0.1", relay.port("out"))) as client:
-                assert speaks(client, b"one")
-                relay.process.send_signal(signal.SIGINT)
-                with pytest.raises(ConnectionResetError):
-                    client.recv(1)
-            assert relay.wait() == 0
+    config.program["drain_timeout"] = "200ms"
+    with running(world, config) as (relay, address), connect(address) as client:
+        assert speaks(client, b"one")
+        relay.process.send_signal(signal.SIGINT)
+        with pytest.raises(ConnectionResetError):
+            client.recv(1)
+        assert relay.wait() == 0
 
 
 def test_second_request_stops_at_once(world, config):
-    vm = world.add_vm()
-    guest = world.add_service(GUEST_PORT)
-    world.write()
-    with Server(echo, vm[1], guest):
-        config.program["drain_timeout"] = "1h"
-        config.forwards = {"out": to_guest(vm)}
-        with config.run(world) as relay:
-            relay.ready()
-            with connect(("127.0.0.1", relay.port("out"))) as client:
-                assert speaks(client, b"one")
-                relay.process.send_signal(signal.SIGINT)
-                relay.log.wait("no more clients")
-                relay.process.send_signal(signal.SIGINT)
-                with pytest.raises(ConnectionResetError):
-                    client.recv(1)
-            assert relay.wait() == 0
+    config.program["drain_timeout"] = "1h"
+    with running(world, config) as (relay, address), connect(address) as client:
+        assert speaks(client, b"one")
+        relay.process.send_signal(signal.SIGINT)
+        relay.log.wait("no more clients")
+        relay.process.send_signal(signal.SIGINT)
+        with pytest.raises(ConnectionResetError):
+            client.recv(1)
+        assert relay.wait() == 0
 
 
 # --- resets ---
@@ -228,9 +207,6 @@ def test_second_request_stops_at_once(world, config):
 
 def test_reset_of_the_client_reaches_the_vm(world, config):
     """A Hyper-V socket has no reset to send: the VM sees the stream end, the log what it was."""
-    vm = world.add_vm()
-    guest = world.add_service(GUEST_PORT)
-    world.write()
     ended = []
 
     def until_the_end(client):
@@ -240,33 +216,20 @@ def test_reset_of_the_client_reaches_the_vm(world, config):
             pass
         ended.append(True)
 
-    with Server(until_the_end, vm[1], guest):
-        config.forwards = {"out": to_guest(vm)}
-        with config.run(world) as relay:
-            relay.ready()
-            client = connect(("127.0.0.1", relay.port("out")))
-            assert speaks(client, b"some")
-            reset(client)
-            wait_for(lambda: ended, "the VM to see the end")
-            assert "connection reset" in relay.log.wait("session 1:")
-            assert relay.stop() == 0
+    with running(world, config, until_the_end) as (relay, address):
+        client = connect(address)
+        assert speaks(client, b"some")
+        reset(client)
+        wait_for(lambda: ended, "the VM to see the end")
+        assert "connection reset" in relay.log.wait("session 1:")
 
 
 def test_reset_of_the_vm_reaches_the_client(world, config):
-    vm = world.add_vm()
-    guest = world.add_service(GUEST_PORT)
-    world.write()
-
     def hang_up(client):
         client.recv(1)
         reset(client)
 
-    with Server(hang_up, vm[1], guest):
-        config.forwards = {"out": to_guest(vm)}
-        with config.run(world) as relay:
-            relay.ready()
-            with connect(("127.0.0.1", relay.port("out"))) as client:
-                client.sendall(b"x")
-                with pytest.raises(ConnectionResetError):
-                    client.recv(1)
-            assert relay.stop() == 0
+    with running(world, config, hang_up) as (_, address), connect(address) as client:
+        client.sendall(b"x")
+        with pytest.raises(ConnectionResetError):
+            client.recv(1)
