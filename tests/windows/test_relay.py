@@ -337,3 +337,46 @@ def test_listener_follows_its_vm_to_a_new_id(world):
             wait_for(lambda: answers(world.vms[0]), "the listener under its new id")
             assert not answers(first)
             assert relay.stop() == 0
+
+
+# --- the names of partitions ---
+
+
+WILDCARDS = {
+    "any": "00000000-0000-0000-0000-000000000000",
+    "children": "90db8b89-0d35-4f79-8ce9-49ea0ac8b7cd",
+    "parent": "a42e7cda-d03f-480c-9cc2-a4de20abb878",
+    "loopback": "e0e16197-dd56-4a10-9195-5ee7a155a838",
+}
+SILOHOST = "36bd0c5c-7276-4223-88ba-7d03b654c568"
+
+
+@pytest.mark.parametrize("name", WILDCARDS)
+def test_listening_on(world, name):
+    """No bind but to the name's own GUID would succeed."""
+    vm = world.add_vm()
+    port = world.add_service(HOST_PORT)
+    world.lines = [f"fault bind {guid} {service_id(HOST_PORT)} 10013"
+                   for other, guid in WILDCARDS.items() if other != name]
+    world.write()
+    with Server(echo) as server:
+        target = f"tcp:127.0.0.1:{server.address[1]}"
+        with Relay("forward", f"hyperv:{name}:{HOST_PORT}", target, world=world) as relay:
+            relay.ready()
+            assert relay.out.having(f"listening forward hyperv:{name}:{HOST_PORT}")
+            check_echo((world.host, port), 1 << 20, vm[1])
+            assert relay.stop() == 0
+
+
+@pytest.mark.parametrize("name, guid", [("parent", WILDCARDS["parent"]), ("silohost", SILOHOST),
+                                        ("loopback", None)])
+def test_connecting_to(world, name, guid):
+    """Each is a partition of its own in the map, but for loopback, which is the program's."""
+    if guid:
+        world.vms.append((guid, world.address(100), ""))
+    address = world.vms[0][1] if guid else world.host
+    port = world.add_service(GUEST_PORT)
+    with Server(echo, address, port), to_vm(world, name) as relay:
+        relay.ready()
+        check_echo(("127.0.0.1", relay.port()), 1 << 20)
+        assert relay.stop() == 0
