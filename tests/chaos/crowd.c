@@ -54,6 +54,10 @@ static bool act(struct crowd *crowd, size_t n)
 
     for (size_t i = 0; i < n; i++) {
         const struct about *about = &abouts[i];
+        /* On vsock a peer that has closed for good is no event to one that waits for room to write;
+         * only the attempt tells. */
+        if (about->session != NULL && about->session->end[about->side].came == CAME_EOF)
+            wants[i].can_write = wants[i].write;
         if (!wants[i].can_read && !wants[i].can_write)
             continue;
         if (about->session == NULL) {

@@ -122,6 +122,8 @@ int epoll_ctl(int epoll, int op, int fd, struct epoll_event *event)
     bool by_libuv = is_in(&libuv, CALLER);
     int status;
 
+    if (op == EPOLL_CTL_MOD)
+        note_watch(epoll, fd, event);
     if (op != EPOLL_CTL_ADD || (by_libuv && inject != NULL && inject->starting))
         return real_epoll_ctl(epoll, op, fd, event);
     note_watch(epoll, fd, event);
