@@ -33,12 +33,10 @@ struct forward {
     atomic_uint sessions; /* begun and not ended */
     atomic_uint pending;  /* of these, whose target has not answered */
     atomic_uint ended;
-    atomic_uint broken;      /* of the ended ones */
-    atomic_uint denied;      /* clients, by access rules */
-    atomic_uint turned_away; /* clients, at a limit with on_limit = refuse */
+    atomic_uint broken; /* of the ended ones */
     struct throttle accepts;
     struct throttle bandwidth[2];
-    struct repeat refusals, denials, limits; /* their log lines */
+    struct repeat refusals, denials, limits; /* their log lines, which count them */
 };
 
 struct forward *forward_create(const struct forward_config *config); /* NULL: no memory */

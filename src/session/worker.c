@@ -84,7 +84,6 @@ static void turn_away(struct gate *gate, const struct incoming *incoming, const 
     struct repeat *repeat = limit ? &gate->forward->limits : &gate->forward->denials;
     char text[ENDPOINT_TEXT];
 
-    atomic_fetch_add(limit ? &gate->forward->turned_away : &gate->forward->denied, 1);
     incoming_refuse(incoming);
     leave(gate);
     if (!worker_tells(gate->worker, repeat))
