@@ -25,7 +25,7 @@ void post_discard_gates(struct post *post)
 void post_open_gates(struct post *post)
 {
     for (unsigned i = 0; i < post->crew->count; i++)
-        worker_open_gate(post->gates[i]);
+        gate_open(post->gates[i]);
     post->open = true;
 }
 
@@ -33,7 +33,7 @@ void post_close_gates(struct post *post)
 {
     for (unsigned i = 0; i < post->crew->count; i++) {
         if (post->gates[i])
-            worker_close_gate(post->gates[i]);
+            gate_close(post->gates[i]);
         post->gates[i] = NULL;
     }
 }
@@ -46,7 +46,7 @@ void post_keep_gates(struct post *post, struct post *old)
     for (unsigned i = 0; i < post->crew->count; i++) {
         post->gates[i] = old->gates[i];
         old->gates[i] = NULL;
-        worker_change_terms(post->gates[i], post->terms);
+        gate_change_terms(post->gates[i], post->terms);
     }
     post->open = true;
     if (listener_adjust(post->listener, &post->terms->config.options, &err) != 0)

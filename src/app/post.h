@@ -2,7 +2,7 @@
 #ifndef HVRELAY_APP_POST_H
 #define HVRELAY_APP_POST_H
 
-#include "session/worker.h"
+#include "session/gate.h"
 
 struct post {
     struct crew *crew;

@@ -1,168 +1,16 @@
 #include "session/worker.h"
 
-#include "net/descriptors.h"
+#include "session/gate.h"
 #include "session/session.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
-static enum entry enter(struct gate *gate, uint64_t *wait)
+/* Room may have come. */
+static void retry_gates(struct worker *worker)
 {
-    return forward_enter(gate->forward, gate->terms, &gate->worker->crew->totals, uv_hrtime(),
-                         wait);
-}
-
-static void stop_waiting(struct gate *gate)
-{
-    if (gate->waiting)
-        atomic_fetch_sub(&gate->worker->crew->waiting, 1);
-    gate->waiting = false;
-}
-
-/* Said once: from here on the limit on descriptors is what limits the sessions. */
-static void tell_if_starved(struct gate *gate)
-{
-    if (descriptors_total() == 0) /* not counted yet: the program is starting */
-        return;
-    if (descriptors_take(1, 1)) {
-        descriptors_give(1);
-        return;
-    }
-    if (!atomic_exchange(&gate->worker->crew->starved, true))
-        log_warning("forward '%s': no descriptors are left, clients wait: raise the limit on open "
-                    "files (ulimit -n, LimitNOFILE=)",
-                    gate->forward->name);
-}
-
-/* A pause of the gate must not miss the session that ends right now: so it is announced first, and
- * then the limit is asked again. */
-static bool on_admit(struct acceptor *acceptor)
-{
-    struct gate *gate = list_entry(acceptor, struct gate, acceptor);
-    uint64_t wait;
-    enum entry entry = enter(gate, &wait);
-
-    if (entry == ENTRY_FULL && gate->terms->config.refuse_at_limit) {
-        gate->turning_away = true;
-        return true;
-    }
-    if (entry == ENTRY_FULL) {
-        gate->waiting = true;
-        atomic_fetch_add(&gate->worker->crew->waiting, 1);
-        entry = enter(gate, &wait);
-        if (entry != ENTRY_FULL)
-            stop_waiting(gate);
-        else
-            tell_if_starved(gate);
-    }
-    if (entry == ENTRY_LATER)
-        timer_set(&gate->worker->loop.timers, &gate->later, wait / 1000000 + 1);
-    return entry == ENTRY_GRANTED;
-}
-
-static void on_later(struct timer *timer)
-{
-    acceptor_resume(&list_entry(timer, struct gate, later)->acceptor);
-}
-
-static void leave(struct gate *gate)
-{
-    if (!gate->turning_away)
-        forward_leave(gate->forward, &gate->worker->crew->totals);
-    gate->turning_away = false;
-}
-
-static void on_retract(struct acceptor *acceptor)
-{
-    leave(list_entry(acceptor, struct gate, acceptor));
-}
-
-/* A client that may not come in, or for whom there is no room. */
-static void turn_away(struct gate *gate, const struct incoming *incoming, const struct peer *peer)
-{
-    bool limit = gate->turning_away;
-    struct repeat *repeat = limit ? &gate->forward->limits : &gate->forward->denials;
-    char text[ENDPOINT_TEXT];
-
-    incoming_refuse(incoming);
-    leave(gate);
-    if (!worker_tells(gate->worker, repeat))
-        return;
-    peer_format(peer, text, sizeof text);
-    log_warning("forward '%s': %s: %s", gate->forward->name, text,
-                limit ? "turned away, a limit is reached (on_limit = refuse)"
-                      : "denied by its access rules");
-}
-
-static void on_accepted(struct acceptor *acceptor, const struct incoming *incoming,
-                        const struct peer *peer)
-{
-    struct gate *gate = list_entry(acceptor, struct gate, acceptor);
-
-    if (gate->turning_away || !access_allows(&gate->terms->config.access, peer))
-        turn_away(gate, incoming, peer);
-    else
-        session_start(gate->worker, gate->forward, gate->terms, incoming, peer);
-}
-
-static void on_trouble(struct acceptor *acceptor, int code)
-{
-    const char *name = list_entry(acceptor, struct gate, acceptor)->forward->name;
-    char text[128];
-
-    if (code == 0)
-        log_info("forward '%s': accepting again", name);
-    else
-        log_warning("forward '%s': cannot accept for now: %s", name,
-                    uv_strerror_r(code, text, sizeof text));
-}
-
-static const struct acceptor_owner gate_owner = {on_admit, on_retract, on_accepted, on_trouble};
-
-static void on_open(struct worker *worker, struct message *message)
-{
-    struct gate *gate = list_entry(message, struct gate, open);
-
-    list_append(&worker->gates, &gate->link);
-    acceptor_start(&gate->acceptor, &worker->loop, gate->listener, &gate_owner);
-}
-
-static void close_gate(struct gate *gate)
-{
-    list_remove(&gate->link);
-    acceptor_stop(&gate->acceptor);
-    timer_clear(&gate->worker->loop.timers, &gate->later);
-    stop_waiting(gate);
-    gate_discard(gate);
-}
-
-static void on_close(struct worker *worker, struct message *message)
-{
-    (void)worker;
-    close_gate(list_entry(message, struct gate, close));
-}
-
-/* New terms may mean more room. */
-static void on_change(struct worker *worker, struct message *message)
-{
-    struct gate *gate = list_entry(message, struct gate, change);
-
-    (void)worker;
-    terms_release(gate->terms);
-    gate->terms = gate->coming;
-}
-
-/* Room may have come: the gates that wait for it try again, and wait again where it has not. */
-static void reopen_gates(struct worker *worker)
-{
-    for (struct list *node = worker->gates.next; node != &worker->gates; node = node->next) {
-        struct gate *gate = list_entry(node, struct gate, link);
-
-        if (gate->waiting) {
-            stop_waiting(gate);
-            acceptor_resume(&gate->acceptor);
-        }
-    }
+    for (struct list *node = worker->gates.next; node != &worker->gates; node = node->next)
+        gate_retry(list_entry(node, struct gate, link));
 }
 
 static void end_if_drained(struct worker *worker)
@@ -177,7 +25,7 @@ static void on_drain(struct worker *worker, struct message *message)
     worker->draining = true;
     while (!list_empty(&worker->gates))
         /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it loses track of circular lists */
-        close_gate(list_entry(worker->gates.next, struct gate, link));
+        gate_shut(list_entry(worker->gates.next, struct gate, link));
     end_if_drained(worker);
 }
 
@@ -272,7 +120,7 @@ static void on_wake(uv_async_t *async)
         list_remove(&message->link);
         message->handle(worker, message);
     }
-    reopen_gates(worker);
+    retry_gates(worker);
 }
 
 static void run_worker(void *arg)
@@ -339,51 +187,6 @@ void worker_post(struct worker *worker, struct message *message)
     list_append(&worker->mailbox, &message->link);
     uv_mutex_unlock(&worker->lock);
     wake(worker);
-}
-
-struct gate *gate_create(struct worker *worker, struct listener *listener, struct forward *forward,
-                         struct terms *terms)
-{
-    struct gate *gate = calloc(1, sizeof *gate);
-
-    if (!gate)
-        return NULL;
-    list_init(&gate->link);
-    timer_init(&gate->later, on_later);
-    gate->listener = listener_share(listener);
-    gate->forward = forward_share(forward);
-    gate->terms = terms_share(terms);
-    gate->worker = worker;
-    gate->open.handle = on_open;
-    gate->change.handle = on_change;
-    gate->close.handle = on_close;
-    return gate;
-}
-
-void gate_discard(struct gate *gate)
-{
-    if (!gate)
-        return;
-    listener_release(gate->listener);
-    forward_release(gate->forward);
-    terms_release(gate->terms);
-    free(gate);
-}
-
-void worker_open_gate(struct gate *gate)
-{
-    worker_post(gate->worker, &gate->open);
-}
-
-void worker_change_terms(struct gate *gate, struct terms *terms)
-{
-    gate->coming = terms_share(terms);
-    worker_post(gate->worker, &gate->change);
-}
-
-void worker_close_gate(struct gate *gate)
-{
-    worker_post(gate->worker, &gate->close);
 }
 
 int worker_abort_forward(struct worker *worker, struct forward *forward, const char *reason)

@@ -28,22 +28,6 @@ struct message {
     void (*handle)(struct worker *worker, struct message *message);
 };
 
-/* A worker's door to a forward. Belongs to the worker's thread once it is open, but for the calls
- * below. */
-struct gate {
-    struct list link;
-    struct acceptor acceptor;
-    struct listener *listener;
-    struct forward *forward;
-    struct terms *terms;
-    struct worker *worker;
-    bool waiting;       /* for room */
-    bool turning_away;  /* the client being accepted: there is no room for it */
-    struct timer later; /* accept_rate allows the next one */
-    struct message open, change, close;
-    struct terms *coming; /* with `change` */
-};
-
 struct worker {
     struct crew *crew;
     uv_thread_t thread;
@@ -66,22 +50,6 @@ int worker_start(struct worker *worker, struct crew *crew, struct err *err);
 
 /* From any thread. */
 void worker_post(struct worker *worker, struct message *message);
-
-/* A closed gate, for clients that the listener accepts for the forward under these terms. Shares
- * all three. Returns NULL where memory is short. */
-struct gate *gate_create(struct worker *worker, struct listener *listener, struct forward *forward,
-                         struct terms *terms);
-void gate_discard(struct gate *gate); /* one that was never opened; NULL is harmless */
-
-/* From any thread: the worker starts accepting. */
-void worker_open_gate(struct gate *gate);
-
-/* From the main thread: new terms for the sessions from here on. The ones before must have been
- * taken: see crew_settle. */
-void worker_change_terms(struct gate *gate, struct terms *terms);
-
-/* From any thread: closes the gate, which must not be used any more. Its sessions go on. */
-void worker_close_gate(struct gate *gate);
 
 /* From any thread: breaks off the sessions of a forward. Returns -1 where memory is short. */
 int worker_abort_forward(struct worker *worker, struct forward *forward, const char *reason);
