@@ -9,7 +9,10 @@
  *   to the host (CID 2)   refused: this host has no services
  *   to any other CID      dropped: the sender's connect times out
  * When a guest or its driver goes away, the transport of the others is reset. SIGUSR1 resets the
- * transport of all. SIGTERM and SIGINT end the switch and remove the sockets. */
+ * transport of the first guest, SIGUSR2 of all. (With traffic under way, another guest that is
+ * reset answers it by ending the stream, and the first may see that, an orderly end, before its own
+ * reset.) SIGTERM and SIGINT
+ * end the switch and remove the sockets. */
 #include "port.h"
 
 #include <linux/vm_sockets.h>
@@ -158,9 +161,12 @@ static void run(int signals)
             continue;
         struct signalfd_siginfo signal;
         if (watched[0].revents && read(signals, &signal, sizeof signal) == sizeof signal) {
-            if (signal.ssi_signo != SIGUSR1)
+            if (signal.ssi_signo == SIGUSR1)
+                port_reset_transport(&ports[0]);
+            else if (signal.ssi_signo == SIGUSR2)
+                reset_all();
+            else
                 return;
-            reset_all();
         }
         for (size_t i = 0; i < port_count; i++)
             serve(&ports[i], &watched[1 + i * WATCHED]);
@@ -188,6 +194,7 @@ static int block_signals(void)
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGUSR1);
+    sigaddset(&set, SIGUSR2);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
     sigprocmask(SIG_BLOCK, &set, NULL);
