@@ -9,10 +9,9 @@
  *   to the host (CID 2)   refused: this host has no services
  *   to any other CID      dropped: the sender's connect times out
  * When a guest or its driver goes away, the transport of the others is reset. SIGUSR1 resets the
- * transport of the first guest, and of the others a second later; SIGUSR2 of all at once. (With
- * traffic under way, another guest that is reset answers it by ending the stream, and the first may
- * see that, an orderly end, before its own reset.) SIGTERM and SIGINT end the switch and remove the
- * sockets. */
+ * transport of the first guest, SIGUSR2 of all at once. (With traffic under way, another guest that
+ * is reset answers it by ending the stream, and the first may see that, an orderly end, before its
+ * own reset.) SIGTERM and SIGINT end the switch and remove the sockets. */
 #include "port.h"
 
 #include <linux/vm_sockets.h>
@@ -22,7 +21,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -154,24 +152,17 @@ static void serve(struct port *port, const struct pollfd *watched)
 static void run(int signals)
 {
     struct pollfd watched[1 + PORTS_MAX * WATCHED];
-    time_t rest = 0; /* when the other guests are reset, too */
     for (;;) {
         watched[0] = (struct pollfd){signals, POLLIN, 0};
         for (size_t i = 0; i < port_count; i++)
             watch(&ports[i], &watched[1 + i * WATCHED]);
-        if (poll(watched, 1 + port_count * WATCHED, rest != 0 ? 100 : -1) < 0)
+        if (poll(watched, 1 + port_count * WATCHED, -1) < 0)
             continue;
-        if (rest != 0 && time(NULL) >= rest) {
-            rest = 0;
-            for (size_t i = 1; i < port_count; i++)
-                port_reset_transport(&ports[i]);
-        }
         struct signalfd_siginfo signal;
         if (watched[0].revents && read(signals, &signal, sizeof signal) == sizeof signal) {
-            if (signal.ssi_signo == SIGUSR1) {
+            if (signal.ssi_signo == SIGUSR1)
                 port_reset_transport(&ports[0]);
-                rest = time(NULL) + 2;
-            } else if (signal.ssi_signo == SIGUSR2)
+            else if (signal.ssi_signo == SIGUSR2)
                 reset_all();
             else
                 return;
