@@ -33,7 +33,7 @@ int loop_init(struct loop *loop, struct err *err)
     if (status != 0)
         return err_system(err, status, "cannot create an event loop");
     list_init(&loop->tasks);
-    loop->stopping = loop->libuv_ready = false;
+    loop->stopping = loop->yielded = loop->libuv_ready = false;
     loop->event = loop->events = 0;
     status = open_epoll(loop);
     if (status != 0) { /* before libuv has a handle: it would abort where nothing can be watched */
@@ -69,17 +69,20 @@ static void wait_for_events(struct loop *loop)
     loop->events = 0;
 }
 
+/* Runs the tasks that were there to begin with, or as many as there are before one yields. */
 static void run_tasks(struct loop *loop)
 {
-    struct list tasks;
+    struct list last;
 
-    list_take(&tasks, &loop->tasks);
-    while (!list_empty(&tasks)) {
-        struct task *task = list_entry(tasks.next, struct task, link);
+    list_append(&loop->tasks, &last);
+    loop->yielded = false;
+    while (loop->tasks.next != &last && !loop->yielded) {
+        struct task *task = list_entry(loop->tasks.next, struct task, link);
 
         list_remove(&task->link);
         task->run(task);
     }
+    list_remove(&last);
 }
 
 /* libuv has something to do when its descriptor is ready, a timer is due, or a handle was started

@@ -22,10 +22,17 @@ struct loop {
     struct watch libuv;
     int epoll;
     bool stopping;
+    bool yielded;      /* a task has asked for the sockets' turn */
     bool libuv_ready;  /* its descriptor has events, or something was started meanwhile */
     int event, events; /* the turn's events: the next one to handle, and how many there are */
     struct epoll_event turn[LOOP_EVENTS];
 };
+
+/* Called by a task that has taken long: the sockets are looked at before the next task. */
+static inline void loop_yield(struct loop *loop)
+{
+    loop->yielded = true;
+}
 
 /* Registers a descriptor; `events` as for epoll_ctl. Returns 0 or a libuv error number. */
 int loop_watch(struct loop *loop, int fd, uint32_t events, struct watch *watch);

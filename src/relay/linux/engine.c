@@ -107,14 +107,30 @@ static void run(struct engine *engine)
         relay->owner->half_closed(relay->arg, true);
 }
 
-static void on_ready(struct conn *conn)
+static bool is_bulk(const struct engine *engine)
 {
-    run(conn->owner);
+    return engine->flows[CLIENT].bulk || engine->flows[TARGET].bulk;
 }
 
+/* Small traffic goes on at once. Bulk waits until all that is small has been served. */
+static void on_ready(struct conn *conn)
+{
+    struct engine *engine = conn->owner;
+
+    if (is_bulk(engine))
+        loop_defer(engine->pumps->loop, &engine->turn);
+    else
+        run(engine);
+}
+
+/* One bulk turn, and small traffic is looked after again. */
 static void on_turn(struct task *task)
 {
-    run(list_entry(task, struct engine, turn));
+    struct engine *engine = list_entry(task, struct engine, turn);
+
+    if (is_bulk(engine))
+        loop_yield(engine->pumps->loop);
+    run(engine);
 }
 
 static void abort_engine(struct relay *relay, const struct err *reason)

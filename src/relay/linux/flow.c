@@ -7,9 +7,10 @@
 #include <unistd.h>
 
 enum {
-    SMALL_READ = 64 * 1024,   /* bytes asked for while a direction is small */
-    BULK_STREAK = 3,          /* full reads in a row that make it bulk */
-    TURN_SHARE = 1024 * 1024, /* bytes after which the other sessions get their turn */
+    SMALL_READ = 64 * 1024, /* bytes asked for while a direction is small */
+    BULK_READ = 16 * 1024,  /* less than this is small for a bulk one */
+    BULK_STREAK = 3,        /* such reads in a row make it bulk, or small again */
+    TURN_SHARE = 256 * 1024 /* bytes after which the other sessions get their turn */
 };
 
 /* What was read by copy and is not yet written. */
@@ -152,20 +153,31 @@ static int flush(struct flow *flow)
     return 0;
 }
 
+/* A direction becomes bulk by full reads in a row. It reads less whenever it has drained its
+ * socket, so it takes as many really small ones to make it small again. */
+static void note_read(struct flow *flow, ssize_t count)
+{
+    bool large = count >= (flow->bulk ? BULK_READ : SMALL_READ);
+
+    if (large == flow->bulk) {
+        flow->streak = 0;
+    } else if (++flow->streak == BULK_STREAK) {
+        flow->streak = 0;
+        flow->bulk = large;
+    }
+}
+
 /* Moves one buffer, at most `most` bytes. Returns the bytes read, 0 at EOF, or -errno of the
  * reading side; an error of the writing side goes to *write_error. */
 static ssize_t copy_once(struct flow *flow, struct pumps *pumps, size_t most, int *write_error)
 {
-    size_t want = flow->streak < BULK_STREAK ? SMALL_READ : BUFFER_SIZE;
+    size_t want = flow->bulk ? BUFFER_SIZE : SMALL_READ;
     ssize_t count = conn_read(flow->from, pumps->buffer, want < most ? want : most);
     size_t written;
 
     if (count <= 0)
         return count;
-    if ((size_t)count < SMALL_READ)
-        flow->streak = 0;
-    else if (flow->streak < BULK_STREAK)
-        flow->streak++;
+    note_read(flow, count);
     written = write_some(flow, pumps->buffer, (size_t)count, write_error);
     if (written < (size_t)count &&
         hold(flow, pumps->buffer + written, (size_t)count - written) != 0)
@@ -191,8 +203,7 @@ static ssize_t splice_once(struct flow *flow, size_t most)
         return -errno;
     }
     pipe->length = (size_t)count;
-    if (count < SMALL_READ)
-        flow->streak = 0;
+    note_read(flow, count);
     return count;
 }
 
@@ -201,7 +212,7 @@ static bool wants_splice(const struct flow *flow)
 {
     if (flow->splice_refused || flow->pump == PUMP_COPY)
         return false;
-    return flow->pump == PUMP_SPLICE || flow->streak >= BULK_STREAK;
+    return flow->pump == PUMP_SPLICE || flow->bulk;
 }
 
 /* Reads once, by splice where it suits and can be had, else by copy. */

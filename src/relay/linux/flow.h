@@ -28,8 +28,9 @@ struct flow {
     struct held *held;       /* read by copy, not yet written */
     uint32_t wait;           /* ms, after FLOW_LATER */
     uint8_t pump;            /* enum pump */
-    uint8_t streak;          /* full reads in a row */
+    uint8_t streak;          /* reads in a row that speak against `bulk` */
     bool splice_refused : 1; /* this kernel does not splice this pair */
+    bool bulk : 1;           /* its reads keep filling the buffer */
     bool eof : 1;            /* read, and to be passed on once all is delivered */
     bool ended : 1;          /* and passed on */
 };
