@@ -163,7 +163,7 @@ class Hvrelay(Relay):
 
     def wait(self, folder):
         for line in self.process.stdout:
-            if line == b"ready\n":
+            if line.rstrip() == b"ready":  # Windows ends it with a carriage return
                 return
         raise RuntimeError(f"{self.name} does not start: {(folder / 'log').read_text()}")
 
