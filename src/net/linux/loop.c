@@ -74,6 +74,8 @@ static void run_tasks(struct loop *loop)
 {
     struct list last;
 
+    if (list_empty(&loop->tasks))
+        return;
     list_append(&loop->tasks, &last);
     loop->yielded = false;
     while (loop->tasks.next != &last && !loop->yielded) {
