@@ -1,5 +1,6 @@
 /* Chaos: random scenarios, one after the other, until the time is up; or, as a soak, one relay that
  * lives through all of them. */
+#include "network.h"
 #include "scenario.h"
 #include "session.h"
 #include "soak.h"
@@ -145,6 +146,7 @@ int main(int argc, char **argv)
     parse(argc, argv);
     setvbuf(stdout, NULL, _IOLBF, 0);
     printf("seed %" PRIu64 "\n", options.seed);
+    network_enter();
     tell_families();
     os_prepare();
     atexit(report_failure);

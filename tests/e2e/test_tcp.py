@@ -187,21 +187,25 @@ def test_an_address_of_another_machine():
     assert "no interface of this machine has that address" in done.stderr
 
 
-def test_resets_before_a_limited_session_reads(relays):
+def test_resets_before_a_limited_session_reads(relays, echo_server):
     """The portable pump has not asked libuv for anything yet then; nor may libuv be told of them."""
     with listen() as target:
-        relay = relays.forward(
-            "tcp:127.0.0.1:0", endpoint_of(target), "pump=stream", "rate_limit=1KiB/s", "workers=1"
+        relay = relays.run(
+            "[hvrelay]\nworkers = 1\n"
+            f"[forward limited]\nlisten = tcp:127.0.0.1:0\nconnect = {endpoint_of(target)}\n"
+            "pump = stream\nrate_limit = 1KiB/s\n"
+            f"[forward other]\nlisten = tcp:127.0.0.1:0\nconnect = {echo_server.endpoint}\n"
         )
-        first = connect(relay.address())
+        first = connect(relay.address("limited"))
         server = accept(target)
         for one, other in ((first, server), (server, first)):
             one.sendall(bytes(100000))
             assert other.recv(100000)
-        others = [connect(relay.address()) for _ in range(100)]
+        others = [connect(relay.address("limited")) for _ in range(100)]
         streams = [accept(target) for _ in others]
+        ask(relay.address("other"))  # by now the relay has seen that it is connected to the target
         for client in others:
             reset(client)
-        relay.wait_log("session .*: broken after", count=100)
+        relay.wait_log("'limited' session .*: broken after", count=100)
         for stream in (first, server, *streams):
             stream.close()
