@@ -50,36 +50,32 @@ static int parse_any_role(const char *text, struct endpoint *out, struct err *er
     return unknown_family(text, length, err);
 }
 
-/* Refuses what has no meaning in that role on any system. */
-static int check_role(const struct endpoint *endpoint, enum endpoint_role role, struct err *err)
+/* Refuses what nobody can connect to, on any system. All can be listened on. */
+static int check_connect(const struct endpoint *endpoint, struct err *err)
 {
-    bool connecting = role == ENDPOINT_CONNECT;
-
     switch (endpoint->family) {
     case FAMILY_TCP:
-        if (connecting && strcmp(endpoint->u.tcp.host, "*") == 0)
+        if (strcmp(endpoint->u.tcp.host, "*") == 0)
             return err_set(err, 0, "nobody can connect to '*': name a host");
-        if (connecting && endpoint->u.tcp.port == 0)
+        if (endpoint->u.tcp.port == 0)
             return err_set(err, 0, "nobody can connect to port 0: name the port");
         return 0;
     case FAMILY_VSOCK:
-        if (connecting && endpoint->u.vsock.cid == VSOCK_CID_ANY)
+        if (endpoint->u.vsock.cid == VSOCK_CID_ANY)
             return err_set(err, 0, "nobody can connect to 'any': name a CID");
-        if (connecting && endpoint->u.vsock.port == 0)
+        if (endpoint->u.vsock.port == 0)
             return err_set(err, 0, "nobody can connect to port 0: name the port");
         return 0;
     case FAMILY_HYPERV:
-        if (connecting && (endpoint->u.hyperv.vm_kind == HYPERV_VM_ANY ||
-                           endpoint->u.hyperv.vm_kind == HYPERV_VM_CHILDREN))
+        if (endpoint->u.hyperv.vm_kind == HYPERV_VM_ANY ||
+            endpoint->u.hyperv.vm_kind == HYPERV_VM_CHILDREN)
             return err_set(err, 0, "'any' and 'children' are for listening: name one VM");
-        if (connecting && endpoint->u.hyperv.service_kind == HYPERV_SERVICE_PORT &&
+        if (endpoint->u.hyperv.service_kind == HYPERV_SERVICE_PORT &&
             endpoint->u.hyperv.service.data1 == 0)
             return err_set(err, 0, "nobody can connect to port 0: name the port");
         return 0;
     case FAMILY_SYSTEMD:
-        if (connecting)
-            return err_set(err, 0, "'systemd' names a listening socket: it can't be connected to");
-        return 0;
+        return err_set(err, 0, "'systemd' names a listening socket: it can't be connected to");
     default:
         return 0;
     }
@@ -88,7 +84,8 @@ static int check_role(const struct endpoint *endpoint, enum endpoint_role role, 
 int endpoint_parse(const char *text, enum endpoint_role role, struct endpoint *out, struct err *err)
 {
     memset(out, 0, sizeof *out);
-    if (parse_any_role(text, out, err) == 0 && check_role(out, role, err) == 0)
+    if (parse_any_role(text, out, err) == 0 &&
+        (role == ENDPOINT_LISTEN || check_connect(out, err) == 0))
         return 0;
     return err_prefix(err, "'%s' is not an endpoint to %s", text,
                       role == ENDPOINT_LISTEN ? "listen on" : "connect to");
