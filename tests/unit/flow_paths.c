@@ -157,6 +157,24 @@ static void a_turn_has_an_end(void **state)
     }
 }
 
+/* Goal: what a source has left is not cut off at the end of a turn, when there is no next one. */
+static void the_last_turn_takes_all(void **state)
+{
+    static const enum pump pumps[] = {PUMP_COPY, PUMP_SPLICE, PUMP_AUTO};
+    const off_t size = 10 << 20;
+
+    (void)state;
+    for (size_t i = 0; i < LENGTH(pumps); i++) {
+        if (i > 0)
+            rig_close(&rig);
+        rig_open_files(&rig, open_file(size, 0), open_file(0, 0), pumps[i]);
+        flow_drain(&rig.flow, rig.pumps);
+        assert_int_equal(rig.delivered, size);
+        assert_int_equal(lseek(rig.to.wfd, 0, SEEK_END), size);
+        assert_false(rig.flow.ended);
+    }
+}
+
 /* Goal: a file opened for appending can't be spliced to (splice(2): EINVAL); it is written to. */
 static void a_file_to_append_to(void **state)
 {
@@ -196,6 +214,7 @@ int main(void)
         cmocka_unit_test_teardown(a_pipe_with_data_is_not_given_back, teardown),
         cmocka_unit_test_teardown(a_limit_is_kept, teardown),
         cmocka_unit_test_teardown(a_turn_has_an_end, teardown),
+        cmocka_unit_test_teardown(the_last_turn_takes_all, teardown),
         cmocka_unit_test_teardown(a_file_to_append_to, teardown),
         cmocka_unit_test_teardown(a_source_without_splice, teardown),
     };

@@ -7,10 +7,11 @@
 #include <unistd.h>
 
 enum {
-    SMALL_READ = 64 * 1024, /* bytes asked for while a direction is small */
-    BULK_READ = 16 * 1024,  /* less than this is small for a bulk one */
-    BULK_STREAK = 3,        /* such reads in a row make it bulk, or small again */
-    TURN_SHARE = 256 * 1024 /* bytes after which the other sessions get their turn */
+    SMALL_READ = 64 * 1024,  /* bytes asked for while a direction is small */
+    BULK_READ = 16 * 1024,   /* less than this is small for a bulk one */
+    BULK_STREAK = 3,         /* such reads in a row make it bulk, or small again */
+    TURN_SHARE = 256 * 1024, /* bytes after which the other sessions get their turn */
+    DRAIN_MOST = 16 << 20    /* from a source that has failed: more than a socket holds */
 };
 
 /* What was read by copy and is not yet written. */
@@ -263,10 +264,11 @@ static size_t allowance(struct flow *flow)
     return (size_t)most;
 }
 
-/* The loop of flow_run and flow_drain; never returns FLOW_ENDED. */
-static enum flow_state move(struct flow *flow, struct pumps *pumps, struct flow_fault *fault)
+/* The loop of flow_run and flow_drain, for about `share` bytes; never returns FLOW_ENDED. */
+static enum flow_state move(struct flow *flow, struct pumps *pumps, uint64_t share,
+                            struct flow_fault *fault)
 {
-    uint64_t stop = *flow->delivered + TURN_SHARE;
+    uint64_t stop = *flow->delivered + share;
 
     for (;;) {
         int error = flush(flow);
@@ -309,7 +311,7 @@ enum flow_state flow_run(struct flow *flow, struct pumps *pumps, struct flow_fau
 
     if (flow->ended)
         return FLOW_ENDED;
-    state = move(flow, pumps, fault);
+    state = move(flow, pumps, TURN_SHARE, fault);
     if (state == FLOW_WAITS && flow->eof && flow_pending(flow) == 0)
         return end(flow, fault);
     return state;
@@ -323,5 +325,5 @@ void flow_drain(struct flow *flow, struct pumps *pumps)
         return;
     flow->limit = NULL;
     flow->from->readable = flow->to->writable = true;
-    (void)move(flow, pumps, &ignored);
+    (void)move(flow, pumps, DRAIN_MOST, &ignored);
 }
