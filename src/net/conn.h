@@ -38,8 +38,12 @@ bool conn_lost(struct conn *conn);
 /* A read has failed with ENOTCONN: true where that is just how the peer's end is told. */
 bool conn_has_ended(struct conn *conn);
 
-/* The error that the system still holds for the stream, a libuv error number, or 0; asking clears
- * it. (libuv takes a hang-up after a short read for an EOF without asking: uv__stream_io.) */
+/* What libuv told as EOF may not be one, for it takes a hang-up after a short read for it without
+ * asking (uv__stream_io). True where there are bytes left: reading is started again then. */
+bool conn_has_unread(struct conn *conn);
+
+/* And the error that the system still holds for the stream, a libuv error number, or 0; asking
+ * clears it. */
 int conn_pending_error(struct conn *conn);
 
 /* The stream as libuv streams, for the portable pump: made at the first call. They are the same

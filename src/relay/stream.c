@@ -183,14 +183,19 @@ static void on_grace_over(struct timer *timer)
 static void on_eof(struct way *way)
 {
     struct conn *conn = source(way);
-    int status = conn_pending_error(conn);
+    int status;
 
+    stop_reading(way);
+    if (conn_has_unread(conn)) {
+        go_on_reading(way);
+        return;
+    }
+    status = conn_pending_error(conn);
     if (status != 0) {
         fail(way, true, status);
         return;
     }
     way->eof = true;
-    stop_reading(way);
     conn->owner = way;
     conn_watch_loss(conn, on_loss);
     if (opposite(way)->chunks > 0)

@@ -162,6 +162,7 @@ void plan_session(uint64_t *random, const struct lane *lane, uint64_t step,
         plan->write_max = draw_chunk(random, plan->size);
         plan->pause_chance = chance(random, 30) ? (unsigned)draw(random, 256) : 0;
         plan->pause_max = (unsigned)draw(random, 12);
+        plan->urgent_chance = chance(random, 10) ? (unsigned)draw(random, 256) : 0;
         plan->first_read = chance(random, 15) ? step + draw(random, 60) : 0;
     }
     plans[CLIENT].read_max = draw_chunk(random, plans[TARGET].size);

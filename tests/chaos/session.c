@@ -253,7 +253,10 @@ static bool send_some(struct session *session, int side)
     if (end->plan.abort_sent != NEVER && len > end->plan.abort_sent - end->sent)
         len = end->plan.abort_sent - end->sent;
     pattern_fill(end->stream, end->sent, buffer, (size_t)len);
-    n = peer_send(end->peer, buffer, (size_t)len);
+    if (random_next(&end->random) % 256 < end->plan.urgent_chance)
+        n = peer_send_urgent(end->peer, buffer, (size_t)len);
+    else
+        n = peer_send(end->peer, buffer, (size_t)len);
     if (n == PEER_RESET) {
         take_reset(session, side, "send: reset");
         return true;

@@ -36,6 +36,7 @@ struct end_plan {
     enum finish finish;
     size_t write_max, read_max;       /* sizes are random up to these */
     unsigned pause_chance, pause_max; /* of 256, after each move; steps */
+    unsigned urgent_chance;           /* of 256, that the last byte of a write is urgent */
     uint64_t first_read;              /* the step from which on it reads */
     /* It breaks the connection once it has sent or received so many bytes, or in that step. */
     uint64_t abort_sent, abort_received, abort_step;

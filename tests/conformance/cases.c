@@ -7,6 +7,7 @@ const struct conformance_case conformance_cases[] = {
     {"bulk both ways at once", case_bulk_both, HALF_CLOSES},
     {"random write sizes", case_random_sizes, HALF_CLOSES},
     {"byte by byte", case_byte_by_byte, HALF_CLOSES},
+    {"urgent bytes", case_urgent, HALF_CLOSES},
     {"half-close, late reply from target", case_late_reply, HALF_CLOSES},
     {"half-close, late large reply from target", case_late_large_reply, HALF_CLOSES},
     {"half-close by target, client goes on", case_target_ends_first, HALF_CLOSES},

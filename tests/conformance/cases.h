@@ -26,6 +26,7 @@ void case_bulk_down(struct suite *suite);
 void case_bulk_both(struct suite *suite);
 void case_random_sizes(struct suite *suite);
 void case_byte_by_byte(struct suite *suite);
+void case_urgent(struct suite *suite);
 
 /* ending.c */
 void case_late_reply(struct suite *suite);

@@ -86,3 +86,26 @@ void case_byte_by_byte(struct suite *suite)
     flows_run(flows, 2);
     session_close(&session);
 }
+
+/* Goal: urgent bytes arrive in their places, and nothing stalls behind them. (A read stops at such
+ * a byte, and a splice does not even get over it.) */
+void case_urgent(struct suite *suite)
+{
+    struct session session = session_open(suite, PLAIN);
+    struct flow flows[2];
+    make_both(&session, 20000, flows);
+    for (int i = 0; i < 2; i++) {
+        flows[i].write_max = 1000;
+        flows[i].urgent = flows[i].lockstep = true;
+        flows[i].end = FLOW_STAYS;
+    }
+    flows_run(flows, 2);
+
+    make_both(&session, suite_scaled(suite, 16 * MIB, MIB), flows);
+    for (int i = 0; i < 2; i++) {
+        flows[i].write_random = suite->seed + (uint64_t)i;
+        flows[i].urgent = true;
+    }
+    flows_run(flows, 2);
+    session_close(&session);
+}

@@ -66,7 +66,8 @@ static bool send_some(struct flow *flow)
 
     if (len > 0) {
         pattern_fill(flow->stream, flow->sent, buffer, (size_t)len);
-        long n = peer_send(flow->from, buffer, (size_t)len);
+        long n = flow->urgent ? peer_send_urgent(flow->from, buffer, (size_t)len)
+                              : peer_send(flow->from, buffer, (size_t)len);
         if (n == PEER_RESET)
             fail_msg("%s: the sender's connection broke after %" PRIu64 " of %" PRIu64 " bytes",
                      flow->name, flow->sent, flow->size);

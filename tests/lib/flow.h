@@ -28,6 +28,7 @@ struct flow {
     enum flow_end end;
     size_t write_max;      /* largest single write, at most FLOW_WRITE_MAX */
     uint64_t write_random; /* not 0: write sizes are random in 1..write_max, starting from this */
+    bool urgent;           /* the last byte of each write is, where the family knows of that */
     bool lockstep;         /* a write waits until the one before has arrived */
     bool background;       /* flows_run does not wait for it */
 

@@ -31,6 +31,9 @@ long peer_recv(struct peer *peer, void *buf, size_t len);
  * longer takes any. */
 long peer_send(struct peer *peer, const void *buf, size_t len);
 
+/* As peer_send. Where the family has urgent data (MSG_OOB) the last byte is urgent. */
+long peer_send_urgent(struct peer *peer, const void *buf, size_t len);
+
 /* Ends the sending direction; receiving goes on. */
 void peer_end_sending(struct peer *peer);
 

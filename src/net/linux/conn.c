@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -44,8 +45,8 @@ static void on_event(struct watch *watch, uint32_t events)
         conn->closed = true;
     if (events & EPOLLERR)
         conn->failed = true;
-    if (events & EPOLLPRI) /* a read stops at TCP's urgent mark, whatever lies behind it */
-        conn->stops_short = true;
+    if (events & EPOLLPRI)
+        conn->urgent = conn->stops_short = true;
     if (conn->ready)
         conn->ready(conn);
 }
@@ -88,6 +89,8 @@ int conn_open(struct conn *conn, struct loop *loop, int rfd, int wfd, enum famil
     conn->socket = family == FAMILY_TCP || family == FAMILY_UNIX || family == FAMILY_VSOCK;
     /* A unix socket stops a read at attached descriptors and changed credentials. */
     conn->stops_short = family != FAMILY_TCP && family != FAMILY_VSOCK;
+    if (family == FAMILY_UNIX)
+        sock_keep_urgent(rfd);
     return watch_both(conn);
 }
 
@@ -142,6 +145,14 @@ bool conn_lost(struct conn *conn)
 bool conn_has_ended(struct conn *conn)
 {
     return conn->family == FAMILY_VSOCK && conn_take_error(conn) == 0;
+}
+
+/* Not by a look at the first byte: where there is an error, that would take it away. */
+bool conn_has_unread(struct conn *conn)
+{
+    int unread = 0;
+
+    return conn->socket && ioctl(conn_fd(conn), FIONREAD, &unread) == 0 && unread > 0;
 }
 
 int conn_pending_error(struct conn *conn)

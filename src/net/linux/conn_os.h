@@ -25,6 +25,7 @@ struct conn {
     bool closed : 1;      /* EPOLLHUP was seen: both halves are over */
     bool socket : 1;      /* not a pipe, terminal or file */
     bool stops_short : 1; /* a short read does not mean that nothing is left */
+    bool urgent : 1;      /* urgent data came: a read stops there, and splice never goes on */
     bool pollable : 1;    /* not a regular file: those are always ready */
 };
 
@@ -48,7 +49,7 @@ int conn_shutdown(struct conn *conn);
 /* The pending error of a socket as -errno, or 0; reading it clears it in the kernel. */
 int conn_take_error(struct conn *conn);
 
-/* Clears "readable" after a read that found nothing, unless an end is known to be waiting. */
+/* Clears "readable" after a read that found nothing. A regular file stays readable. */
 void conn_drained(struct conn *conn);
 
 #endif

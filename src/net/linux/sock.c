@@ -57,11 +57,16 @@ void sock_reset_on_close(int fd, bool on)
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
 }
 
+void sock_keep_urgent(int fd)
+{
+    set_int(fd, SOL_SOCKET, SO_OOBINLINE, 1);
+}
+
 static void set_tcp(int fd, const struct address *address, const struct sock_options *options)
 {
     sock_reset_on_close(fd, true);
     set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-    set_int(fd, SOL_SOCKET, SO_OOBINLINE, 1); /* or an urgent byte would be lost */
+    sock_keep_urgent(fd);
     if (options->user_timeout)
         set_int(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, options->user_timeout);
     if (options->keepalive && !is_loopback(address)) {
@@ -184,6 +189,7 @@ int sock_take_stdio(struct incoming *out, struct err *err)
     if (same_socket(0, 1) && sock_family(0) >= 0) {
         out->family = (enum family)sock_family(0);
         out->rfd = out->wfd = private_copy(0, O_RDWR);
+        sock_keep_urgent(out->rfd);
     } else {
         out->rfd = private_copy(0, O_RDONLY);
         out->wfd = private_copy(1, O_WRONLY);
@@ -207,6 +213,7 @@ int sock_take_fd(int fd, struct incoming *out, struct err *err)
     if (out->rfd < 0)
         return err_system(err, uv_translate_sys_error(errno), "cannot use descriptor %d", fd);
     fcntl(out->rfd, F_SETFL, fcntl(out->rfd, F_GETFL) | O_NONBLOCK);
+    sock_keep_urgent(out->rfd);
     cover(fd);
     return 0;
 }

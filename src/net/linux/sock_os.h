@@ -18,6 +18,10 @@ void sock_set_options(int fd, const struct address *address, const struct sock_o
  * clean. Only for TCP: vsock has no reset, and there this would block close(). */
 void sock_reset_on_close(int fd, bool on);
 
+/* Leaves urgent data (MSG_OOB) in its place among the other; else it would be lost. An accepted TCP
+ * socket inherits this from its listener, a unix socket does not. */
+void sock_keep_urgent(int fd);
+
 /* Sets the buffers that the options name. */
 void sock_set_buffers(int fd, enum family family, const struct sock_options *options);
 

@@ -88,6 +88,13 @@ bool conn_lost(struct conn *conn)
 }
 
 /* A reset that comes while there is something to read is an EOF behind that to Wine 8. */
+/* Here libuv's EOF is that of a read. */
+bool conn_has_unread(struct conn *conn)
+{
+    (void)conn;
+    return false;
+}
+
 int conn_pending_error(struct conn *conn)
 {
     return is_reset(conn->streams) ? UV_ECONNRESET : 0;

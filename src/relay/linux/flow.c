@@ -211,7 +211,7 @@ static ssize_t splice_once(struct flow *flow, size_t most)
 /* Which path the next read takes. `auto` waits for a direction to prove that it is bulk. */
 static bool wants_splice(const struct flow *flow)
 {
-    if (flow->splice_refused || flow->pump == PUMP_COPY)
+    if (flow->splice_refused || flow->pump == PUMP_COPY || flow->from->urgent)
         return false;
     return flow->pump == PUMP_SPLICE || flow->bulk;
 }
@@ -228,11 +228,13 @@ static ssize_t move_once(struct flow *flow, struct pumps *pumps, size_t most, in
     if (!flow->pipe)
         return copy_once(flow, pumps, most, write_error);
     count = splice_once(flow, most);
-    if (count != -EINVAL)
+    if (count == -EINVAL) { /* this kernel can't splice from this family; the pipe is empty */
+        flow->splice_refused = true;
+        drop_pipe(flow, pumps);
+    } else if (count != 0 || flow->from->family != FAMILY_TCP) {
         return count;
-    /* This kernel can't splice from this family. The pipe is empty: nothing is lost. */
-    flow->splice_refused = true;
-    drop_pipe(flow, pumps);
+    }
+    /* Or an EOF, which splice tells before an urgent byte, too (tcp_splice_read). */
     return copy_once(flow, pumps, most, write_error);
 }
 

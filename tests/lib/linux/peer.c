@@ -149,19 +149,31 @@ long peer_recv(struct peer *peer, void *buf, size_t len)
     return PEER_RESET;
 }
 
-long peer_send(struct peer *peer, const void *buf, size_t len)
+static long send_with(struct peer *peer, const void *buf, size_t len, int flags)
 {
     if (peer->reset)
         return PEER_RESET;
-    ssize_t n = send(peer->fd, buf, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+    ssize_t n = send(peer->fd, buf, len, flags | MSG_DONTWAIT | MSG_NOSIGNAL);
     if (n >= 0)
         return n;
     if (errno == EAGAIN || errno == EINTR)
         return PEER_LATER;
     if (errno == ECONNRESET || errno == EPIPE || errno == ENOTCONN)
         return PEER_RESET;
+    if (errno == EOPNOTSUPP && flags & MSG_OOB)
+        return send_with(peer, buf, len, 0);
     fail_msg("send: %s", strerror(errno));
     return PEER_RESET;
+}
+
+long peer_send(struct peer *peer, const void *buf, size_t len)
+{
+    return send_with(peer, buf, len, 0);
+}
+
+long peer_send_urgent(struct peer *peer, const void *buf, size_t len)
+{
+    return send_with(peer, buf, len, MSG_OOB);
 }
 
 void peer_end_sending(struct peer *peer)

@@ -28,6 +28,7 @@ struct peer {
     long end;             /* PEER_EOF or PEER_RESET, after what was read */
     DWORD taken;          /* of what was read */
     DWORD sent, to_send;  /* of the write's bytes */
+    DWORD urgent;         /* MSG_OOB where the last of them is */
     struct transfer read, write;
 };
 
@@ -214,8 +215,8 @@ static bool start_write(struct peer *peer)
     char *from = peer->write.bytes + peer->sent;
     WSABUF buffer = {peer->to_send - peer->sent, from};
     if (peer->is_socket)
-        return WSASend((SOCKET)peer->file, &buffer, 1, NULL, 0, &peer->write.overlapped, NULL) ==
-                   0 ||
+        return WSASend((SOCKET)peer->file, &buffer, 1, NULL, peer->urgent, &peer->write.overlapped,
+                       NULL) == 0 ||
                WSAGetLastError() == WSA_IO_PENDING;
     return WriteFile(peer->file, from, buffer.len, NULL, &peer->write.overlapped) ||
            GetLastError() == ERROR_IO_PENDING;
@@ -308,7 +309,7 @@ long peer_recv(struct peer *peer, void *buf, size_t len)
     return (long)len;
 }
 
-long peer_send(struct peer *peer, const void *buf, size_t len)
+static long send_with(struct peer *peer, const void *buf, size_t len, DWORD urgent)
 {
     if (!can_write(peer))
         return PEER_LATER;
@@ -319,9 +320,20 @@ long peer_send(struct peer *peer, const void *buf, size_t len)
     memcpy(peer->write.bytes, buf, len);
     peer->sent = 0;
     peer->to_send = (DWORD)len;
+    peer->urgent = urgent;
     peer->write.pending = start_write(peer);
     peer->broken = !peer->write.pending;
     return peer->broken || (can_write(peer) && peer->broken) ? PEER_RESET : (long)len;
+}
+
+long peer_send(struct peer *peer, const void *buf, size_t len)
+{
+    return send_with(peer, buf, len, 0);
+}
+
+long peer_send_urgent(struct peer *peer, const void *buf, size_t len)
+{
+    return send_with(peer, buf, len, MSG_OOB);
 }
 
 /* ---- ends ---- */
