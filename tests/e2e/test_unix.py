@@ -10,7 +10,16 @@ import stat
 
 import pytest
 
-from peers import ask, connect, is_turned_away, listen
+from peers import (
+    accept,
+    ask,
+    connect,
+    endpoint_of,
+    is_turned_away,
+    listen,
+    payload,
+    read_to_end,
+)
 from program import hvrelay
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a socket away")
@@ -51,6 +60,24 @@ def test_the_longest_path(relays, echo_server, folder):
 def test_the_mode_is_the_one_asked_for(relays, path, settings, mode, umask):
     relays.forward(f"unix:{path}", "tcp:127.0.0.1:1", *settings, umask=umask)
     assert permissions(path) == mode
+
+
+@pytest.mark.parametrize("pump", ["auto", "splice", "copy", "stream"])
+def test_attached_descriptors_stay_behind(relays, folder, path, pump):
+    """No byte stays with them, though a read stops there; and the relay keeps none open."""
+    read_end, write_end = os.pipe()
+    with listen(f"{folder}/out.sock") as target:
+        relays.forward(f"unix:{path}", endpoint_of(target), f"pump={pump}")
+        with connect(path) as client, accept(target) as server:
+            for sender, receiver in (client, server), (server, client):
+                pieces = [payload(1 + number * 97 % 1000, number) for number in range(100)]
+                for piece in pieces:
+                    assert socket.send_fds(sender, [piece], [write_end]) == len(piece)
+                sender.shutdown(socket.SHUT_WR)
+                assert read_to_end(receiver) == b"".join(pieces)
+    os.close(write_end)
+    with os.fdopen(read_end, "rb") as attached:
+        assert attached.read() == b""  # there is no other write end
 
 
 @as_root
