@@ -46,6 +46,20 @@ static void make_both(struct session *session, uint64_t size, struct flow flows[
     flows[0].end = flows[1].end = FLOW_ENDS;
 }
 
+/* Both directions, each write once the one before has arrived. The session goes on. */
+static void move_in_step(struct session *session, uint64_t size, size_t write_max, bool urgent)
+{
+    struct flow flows[2];
+    make_both(session, size, flows);
+    for (int i = 0; i < 2; i++) {
+        flows[i].write_max = write_max;
+        flows[i].lockstep = true;
+        flows[i].urgent = urgent;
+        flows[i].end = FLOW_STAYS;
+    }
+    flows_run(flows, 2);
+}
+
 /* Goal: the two directions do not disturb each other. */
 void case_bulk_both(struct suite *suite)
 {
@@ -73,14 +87,7 @@ void case_byte_by_byte(struct suite *suite)
 {
     struct session session = session_open(suite, PLAIN);
     struct flow flows[2];
-    make_both(&session, 500, flows);
-    for (int i = 0; i < 2; i++) {
-        flows[i].write_max = 1;
-        flows[i].lockstep = true;
-        flows[i].end = FLOW_STAYS;
-    }
-    flows_run(flows, 2);
-
+    move_in_step(&session, 500, 1, false);
     make_both(&session, 20000, flows);
     flows[0].write_max = flows[1].write_max = 1;
     flows_run(flows, 2);
@@ -93,14 +100,7 @@ void case_urgent(struct suite *suite)
 {
     struct session session = session_open(suite, PLAIN);
     struct flow flows[2];
-    make_both(&session, 20000, flows);
-    for (int i = 0; i < 2; i++) {
-        flows[i].write_max = 1000;
-        flows[i].urgent = flows[i].lockstep = true;
-        flows[i].end = FLOW_STAYS;
-    }
-    flows_run(flows, 2);
-
+    move_in_step(&session, 20000, 1000, true);
     make_both(&session, suite_scaled(suite, 16 * MIB, MIB), flows);
     for (int i = 0; i < 2; i++) {
         flows[i].write_random = suite->seed + (uint64_t)i;
