@@ -59,6 +59,12 @@ def accept(listener):
     return stream
 
 
+def tcp_pair():
+    """Two ends of a connection."""
+    with listen() as listener:
+        return connect(listener.getsockname()), accept(listener)
+
+
 def read_to_end(stream):
     pieces = []
     while piece := stream.recv(1 << 18):

@@ -10,7 +10,17 @@ import threading
 import pytest
 
 from deadline import PATIENCE
-from peers import accept, endpoint_of, exchange, listen, payload, read_exactly, read_to_end, reset
+from peers import (
+    accept,
+    endpoint_of,
+    exchange,
+    listen,
+    payload,
+    read_exactly,
+    read_to_end,
+    reset,
+    tcp_pair,
+)
 from program import hvrelay
 
 BULK = 50 << 20
@@ -107,6 +117,15 @@ def test_a_socket_as_inetd_hands_it_over(relays, echo_server, pump):
         assert exchange(ours, data) == data
         assert relay.wait() == 0
         assert relay.log == []
+
+
+def test_an_urgent_byte_of_inetds_socket(relays, echo_server):
+    ours, its = tcp_pair()
+    with ours:
+        with its:
+            relays.start("connect", echo_server.endpoint, stdin=its, stdout=its)
+        ours.send(b"one!", socket.MSG_OOB)
+        assert exchange(ours, b"two") == b"one!two"
 
 
 def test_the_target_may_end_first(relays):

@@ -6,7 +6,16 @@ import socket
 import pytest
 
 from deadline import PATIENCE
-from peers import ask, connect, exchange, is_turned_away, listen, payload, read_exactly
+from peers import (
+    ask,
+    connect,
+    exchange,
+    is_turned_away,
+    listen,
+    payload,
+    read_exactly,
+    tcp_pair,
+)
 from program import hvrelay
 
 
@@ -44,6 +53,15 @@ def test_a_connected_stream_is_one_session(relays, echo_server):
         data = payload(100000)
         assert exchange(ours, data) == data
         assert relay.wait() == 0
+
+
+def test_an_urgent_byte_of_a_connected_stream(relays, echo_server):
+    ours, its = tcp_pair()
+    with ours:
+        with its:
+            relays.forward(f"fd:{its.fileno()}", echo_server.endpoint, pass_fds=[its.fileno()])
+        ours.send(b"one!", socket.MSG_OOB)
+        assert exchange(ours, b"two") == b"one!two"
 
 
 def test_a_connected_stream_whose_target_refuses(relays):
