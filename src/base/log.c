@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <uv.h>
@@ -24,11 +25,15 @@ static _Atomic int max_level = LOG_LEVEL_INFO;
 static _Atomic int line_format = LOG_FORMAT_TEXT;
 static _Atomic int to_system = -1; /* not asked yet */
 
-/* The file, which any thread may write to while the main thread opens it anew. */
+struct log_target {
+    FILE *file; /* NULL: standard error */
+    char path[256];
+};
+
+/* Any thread may write to it while the main thread, which alone changes it, opens another one. */
 static uv_once_t once = UV_ONCE_INIT;
 static uv_mutex_t lock;
-static FILE *file;
-static char file_path[256]; /* the main thread's; the others know this: */
+static struct log_target *current; /* NULL: standard error */
 static _Atomic bool has_path;
 
 void log_set_level(enum log_level level)
@@ -78,31 +83,54 @@ static void init_lock(void)
     uv_mutex_init(&lock);
 }
 
-/* Takes the open file's place. */
-static void replace_file(FILE *opened)
+static void close_target(struct log_target *target)
 {
-    FILE *old;
+    if (target && target->file)
+        fclose(target->file);
+    free(target);
+}
+
+int log_prepare(const char *path, struct log_target **out, struct err *err)
+{
+    struct log_target *target = calloc(1, sizeof *target);
+
+    if (!target)
+        return err_system(err, UV_ENOMEM, "cannot open the log file '%s'", path);
+    snprintf(target->path, sizeof target->path, "%s", path);
+    if (path[0] && !(target->file = log_file_open(path))) {
+        free(target);
+        return err_system(err, uv_translate_sys_error(errno), "cannot open the log file '%s'",
+                          path);
+    }
+    *out = target;
+    return 0;
+}
+
+void log_switch(struct log_target *target)
+{
+    struct log_target *old;
 
     uv_once(&once, init_lock);
     uv_mutex_lock(&lock);
-    old = file;
-    file = opened;
+    old = current;
+    current = target;
     uv_mutex_unlock(&lock);
-    if (old)
-        fclose(old);
+    atomic_store(&has_path, target->path[0] != '\0');
+    close_target(old);
+}
+
+void log_discard(struct log_target *target)
+{
+    close_target(target);
 }
 
 int log_open(const char *path, struct err *err)
 {
-    FILE *opened = NULL;
+    struct log_target *target;
 
-    if (path[0] && !(opened = log_file_open(path)))
-        return err_system(err, uv_translate_sys_error(errno), "cannot open the log file '%s'",
-                          path);
-    if (path != file_path)
-        snprintf(file_path, sizeof file_path, "%s", path);
-    atomic_store(&has_path, path[0] != '\0');
-    replace_file(opened);
+    if (log_prepare(path, &target, err) != 0)
+        return -1;
+    log_switch(target);
     return 0;
 }
 
@@ -110,7 +138,7 @@ void log_reopen(void)
 {
     struct err err;
 
-    if (file_path[0] && log_open(file_path, &err) != 0)
+    if (current && current->path[0] && log_open(current->path, &err) != 0)
         log_error("%s", err.msg);
 }
 
@@ -202,8 +230,11 @@ static void append_json(char *out, size_t size, size_t *used, enum log_level lev
 
 static void write_out(const char *line, size_t length)
 {
+    FILE *file;
+
     uv_once(&once, init_lock);
     uv_mutex_lock(&lock);
+    file = current ? current->file : NULL;
     fwrite(line, 1, length, file ? file : stderr);
     fflush(file ? file : stderr);
     uv_mutex_unlock(&lock);

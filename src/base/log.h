@@ -31,11 +31,23 @@ bool log_wants(enum log_level level);
 void log_set_level(enum log_level level);
 void log_set_format(enum log_format format);
 
-/* Logs to the end of this file instead of standard error; "" is standard error. The path is kept.
- * Returns 0, or -1 and it goes where it went before. Main thread. */
+/* Where lines go: a file that is open, or standard error. */
+struct log_target;
+
+/* Opens this file to append to; "" is standard error. Nothing changes yet. Returns 0, and the
+ * caller passes *out to log_switch or to log_discard; or -1. Main thread, as are the next four. */
+int log_prepare(const char *path, struct log_target **out, struct err *err);
+
+/* Logs there from here on, and keeps the path for log_reopen. Takes the target; can't fail. */
+void log_switch(struct log_target *target);
+
+/* Closes a target that is not wanted after all. NULL is fine. */
+void log_discard(struct log_target *target);
+
+/* Both steps in one. Returns 0, or -1 and lines go where they went before. */
 int log_open(const char *path, struct err *err);
 
-/* Opens the log file anew, after it was moved away. Main thread. */
+/* Opens the log file anew, after it was moved away. */
 void log_reopen(void);
 
 /* Return -1 for an unknown name. */

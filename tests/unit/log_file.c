@@ -106,6 +106,30 @@ static void a_file_that_is_moved_away(void **state)
     assert_matches("^" TIME " info: three\n$");
 }
 
+/* Goal: what is prepared changes nothing until it is switched to, and can be given up. */
+static void another_file_is_prepared(void **state)
+{
+    struct log_target *target;
+    struct err err;
+    char other[112];
+
+    (void)state;
+    snprintf(other, sizeof other, "%s.other", path);
+    assert_ok(log_prepare(other, &target, &err));
+    log_info("one");
+    log_discard(target);
+    log_info("two");
+    assert_ok(log_prepare(other, &target, &err));
+    log_info("three");
+    log_switch(target);
+    log_info("four");
+    read_log(path);
+    assert_matches("^" TIME " info: one\n" TIME " info: two\n" TIME " info: three\n$");
+    read_log(other);
+    assert_matches("^" TIME " info: four\n$");
+    unlink(other);
+}
+
 /* Goal: a log that can't be had leaves the one there is. */
 static void a_file_that_cannot_be_opened(void **state)
 {
@@ -204,6 +228,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(lines_are_appended, setup, teardown),
         cmocka_unit_test_setup_teardown(a_new_file_is_for_its_owner_to_write, setup, teardown),
         cmocka_unit_test_setup_teardown(a_file_that_is_moved_away, setup, teardown),
+        cmocka_unit_test_setup_teardown(another_file_is_prepared, setup, teardown),
         cmocka_unit_test_setup_teardown(a_file_that_cannot_be_opened, setup, teardown),
         cmocka_unit_test_setup_teardown(text_shows_the_message_only, setup, teardown),
         cmocka_unit_test_setup_teardown(json_has_message_and_fields, setup, teardown),
