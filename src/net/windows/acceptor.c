@@ -8,6 +8,7 @@
 enum {
     RETRY_DELAY = 100,  /* ms between tries after trouble */
     RENEW_EVERY = 2000, /* ms, as long as the answer of vms_find_recent lasts */
+    LOST_AFTER = 64,    /* failed accepts in a row: the listening socket is beyond repair */
     ADDRESS_ROOM = sizeof(struct sockaddr_storage) + 16, /* as AcceptEx asks for it */
 };
 
@@ -43,6 +44,22 @@ static void set_trouble(struct acceptor *acceptor, int code)
     acceptor->owner->trouble(acceptor, code);
 }
 
+/* The system is out of something: no fault of the listening socket. */
+static bool is_shortage(int status)
+{
+    return status == UV_EMFILE || status == UV_ENOBUFS || status == UV_ENOMEM;
+}
+
+/* An accept has failed without a shortage. One failure may be its client's own, and the network
+ * is down while a VM restarts; if they go on, the listening socket is opened anew. */
+static void count_failure(struct acceptor *acceptor)
+{
+    if (++acceptor->failures < LOST_AFTER)
+        return;
+    acceptor->failures = 0;
+    listener_lose(acceptor->listener);
+}
+
 /* --- starting an accept --- */
 
 static void on_arrived(struct op *op, DWORD error);
@@ -70,9 +87,23 @@ static int start_pipe(struct accept_op *accept, struct listener *listener)
     return error == ERROR_PIPE_CONNECTED || error == ERROR_IO_PENDING ? 0 : sock_error(error);
 }
 
-/* The accepting socket is made like the listening one, whose options it does not inherit. */
+/* The listening socket itself has failed. */
+static int fail_listener(struct acceptor *acceptor, DWORD error)
+{
+    int status = sock_error(error);
+
+    if (status == UV_ENETDOWN)
+        count_failure(acceptor);
+    else if (!is_shortage(status))
+        listener_lose(acceptor->listener);
+    return status;
+}
+
+/* The accepting socket is made like the listening one, whose options it does not inherit. If it
+ * can't be made, that says nothing about the listening one. */
 static int start_accept_ex(struct accept_op *accept, struct listener *listener, SOCKET listening)
 {
+    struct acceptor *acceptor = accept->slot->acceptor;
     struct address address = {.family = listener->endpoint.family};
     SOCKET stream;
     DWORD bytes;
@@ -80,7 +111,7 @@ static int start_accept_ex(struct accept_op *accept, struct listener *listener, 
     int status;
 
     if (getsockname(listening, (struct sockaddr *)&address.sa, &length) != 0)
-        return sock_error((DWORD)WSAGetLastError());
+        return fail_listener(acceptor, (DWORD)WSAGetLastError());
     status = sock_create(&address, &listener->options, &stream);
     if (status != 0)
         return status;
@@ -88,7 +119,7 @@ static int start_accept_ex(struct accept_op *accept, struct listener *listener, 
     if (!listener->accept_ex(listening, stream, accept->addresses, 0, ADDRESS_ROOM, ADDRESS_ROOM,
                              &bytes, &accept->op.overlapped) &&
         WSAGetLastError() != WSA_IO_PENDING)
-        return sock_error((DWORD)WSAGetLastError());
+        return fail_listener(acceptor, (DWORD)WSAGetLastError());
     accept->listening = listening;
     return 0;
 }
@@ -173,15 +204,10 @@ static bool hand_over(struct accept_slot *slot)
     }
     accept->handle = NULL;
     discard(&accept->op);
+    acceptor->failures = 0;
     set_trouble(acceptor, 0);
     acceptor->owner->accepted(acceptor, &incoming, &peer);
     return true;
-}
-
-/* The system is out of something. All else is the listening socket's own failure. */
-static bool is_passing(int status)
-{
-    return status == UV_EMFILE || status == UV_ENOBUFS || status == UV_ENOMEM;
 }
 
 /* Hands over what has arrived and starts what is to be started; the owner may stop the acceptor
@@ -206,27 +232,31 @@ static void serve(struct acceptor *acceptor)
         if (status == UV_EAGAIN)
             return;
         if (status != 0) {
-            if (!is_passing(status))
-                listener_lose(acceptor->listener);
             set_trouble(acceptor, status);
             return;
         }
     }
 }
 
-/* An error is the one client's that came and went: another accept takes the place. The turn in
- * between keeps a listener that fails at once from spinning inside one turn of the loop. */
+/* One error is the one client's that came and went: another accept takes the place. If every
+ * pending accept has failed without a client in between, it is no client's: a pause keeps them
+ * from spinning. */
 static void on_arrived(struct op *op, DWORD error)
 {
     struct accept_op *accept = list_entry(op, struct accept_op, op);
     struct accept_slot *slot = accept->slot;
+    struct acceptor *acceptor = slot->acceptor;
 
     slot->arrived = error == 0;
     if (error != 0) {
         slot->op = NULL;
         discard(op);
+        count_failure(acceptor);
     }
-    acceptor_resume(slot->acceptor);
+    if (acceptor->failures > acceptor->slots)
+        set_trouble(acceptor, sock_error(error));
+    else
+        acceptor_resume(acceptor);
 }
 
 /* --- the one stream that standard input and output are --- */

@@ -26,6 +26,7 @@ struct acceptor {
     struct timer renew; /* of a listener that may move */
     struct task resume; /* starts what is to be started, hands over what has arrived */
     bool troubled;
+    int failures; /* of accepts, since the last client */
     int slots;
     int turn; /* the slot whose client is next to be admitted */
     struct accept_slot slot[LISTENER_SOCKETS * ACCEPTS_PENDING];

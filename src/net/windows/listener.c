@@ -152,6 +152,8 @@ static int open_pipe(struct listener *listener, struct err *err)
 
 /* --- Hyper-V --- */
 
+enum { FIRST_PAUSE = 1000, LONGEST_PAUSE = 8000 }; /* ms between attempts to open it anew */
+
 static bool is_same(const struct address *a, const struct address *b)
 {
     return a->length == b->length && memcmp(&a->sa, &b->sa, a->length) == 0;
@@ -177,24 +179,53 @@ static int replace_socket(struct listener *listener, const struct address *addre
     return -1;
 }
 
-static void renew(struct listener *listener)
+/* Replaces the socket if it is lost or its address has changed. Returns 0, also if there was
+ * nothing to do (*replaced stays false), or -1. */
+static int renew_socket(struct listener *listener, bool *replaced, struct err *err)
 {
     struct address address;
-    struct err err;
+    int status = 0;
+
+    /* No such VM for now: what there is may still be right. */
+    if (address_from_endpoint(&listener->endpoint, &address, err) != 0)
+        return listener->lost ? -1 : 0;
+    AcquireSRWLockExclusive(&listener->lock);
+    if (listener->lost || !is_same(&address, &listener->bound)) {
+        listener->lost = 0; /* before it is open: accepts on the new one may find it lost, too */
+        status = replace_socket(listener, &address, err);
+        *replaced = status == 0;
+        if (status != 0)
+            listener->lost = 1;
+    }
+    ReleaseSRWLockExclusive(&listener->lock);
+    return status;
+}
+
+/* Each reason is logged once: the attempts go on for as long as the VM is away. */
+static void fail_renewal(struct listener *listener, const char *text, const struct err *err)
+{
+    if (listener->failure != err->code)
+        log_warning("cannot listen anew on '%s', trying again: %s", text, err->msg);
+    listener->failure = err->code;
+    listener->not_before = GetTickCount64() + listener->pause;
+    listener->pause = listener->pause < LONGEST_PAUSE / 2 ? 2 * listener->pause : LONGEST_PAUSE;
+}
+
+static void renew(struct listener *listener)
+{
     char text[ENDPOINT_TEXT];
+    struct err err;
     bool replaced = false;
 
-    if (address_from_endpoint(&listener->endpoint, &address, &err) != 0)
-        return; /* no such VM for now: what there is may still be right */
-    AcquireSRWLockExclusive(&listener->lock);
-    if (InterlockedExchange(&listener->lost, 0) || listener->count == 0 ||
-        !is_same(&address, &listener->bound))
-        replaced = replace_socket(listener, &address, &err) == 0;
-    ReleaseSRWLockExclusive(&listener->lock);
-    if (!replaced)
-        return;
     endpoint_format(&listener->endpoint, text, sizeof text);
-    log_info("listening anew on '%s'", text);
+    if (renew_socket(listener, &replaced, &err) != 0) {
+        fail_renewal(listener, text, &err);
+        return;
+    }
+    listener->failure = 0;
+    listener->pause = FIRST_PAUSE;
+    if (replaced)
+        log_info("listening anew on '%s'", text);
 }
 
 static int open_hyperv(struct listener *listener, struct err *err)
@@ -202,6 +233,7 @@ static int open_hyperv(struct listener *listener, struct err *err)
     struct address address;
 
     listener->sockets[0] = INVALID_SOCKET;
+    listener->pause = FIRST_PAUSE;
     if (address_from_endpoint(&listener->endpoint, &address, err) != 0)
         return -1;
     return replace_socket(listener, &address, err);
@@ -245,6 +277,10 @@ void listener_renew(struct listener *listener, struct loop *loop)
         return;
     if (InterlockedExchange(&listener->renewing, 1))
         return;
+    if (GetTickCount64() < listener->not_before) {
+        InterlockedExchange(&listener->renewing, 0);
+        return;
+    }
     renewal = malloc(sizeof *renewal);
     if (!renewal) {
         InterlockedExchange(&listener->renewing, 0);

@@ -26,6 +26,10 @@ struct listener {
     SRWLOCK lock;         /* of the options and the socket, which is INVALID_SOCKET in between */
     struct address bound; /* what it was opened for */
     LONG lost, renewing;
+    /* Of the one renewal under way: */
+    int failure;          /* why the last one failed, which was logged; 0: it did not */
+    uint32_t pause;       /* ms to the next one, which grows as they fail */
+    ULONGLONG not_before; /* GetTickCount64 */
 };
 
 /* The number of ways in, each served by accepts of its own: sockets, or one pipe. */
@@ -38,7 +42,8 @@ bool listener_moves(const struct listener *listener);
 void listener_lose(struct listener *listener);
 
 /* Finds out, on libuv's thread pool, whether the socket must be replaced, and does it. Its pending
- * accepts then end with an error. To be called every now and then, by any acceptor. */
+ * accepts then end with an error. If it can't be opened, that is logged, and tried again until it
+ * can: a VM may be off for hours. To be called every now and then, by any acceptor. */
 void listener_renew(struct listener *listener, struct loop *loop);
 
 #endif

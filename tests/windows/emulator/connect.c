@@ -1,5 +1,5 @@
-/* ConnectEx and AcceptEx. A connect that is to fail later is kept here: it is pending until a timer
- * fires or the program cancels it, and completes through its event as the real one does. */
+/* ConnectEx and AcceptEx. One that is to fail later is kept here: it is pending until a timer fires
+ * or the program cancels it, and completes through its event as the real one does. */
 #include "hooks.h"
 
 #include "log.h"
@@ -21,7 +21,7 @@
 static LPFN_ACCEPTEX real_AcceptEx;
 static LPFN_CONNECTEX real_ConnectEx;
 
-/* --- a connect that fails later --- */
+/* --- what fails later --- */
 
 /* Under the lock; the program may free the OVERLAPPED as soon as its event is set. */
 static void complete(struct sock *k, int code)
@@ -57,18 +57,19 @@ static BOOL connect_failed(int code)
     return FALSE;
 }
 
-static BOOL start_to_fail(struct sock *k, int code, DWORD delay_ms, OVERLAPPED *ov)
+static BOOL start_to_fail(const char *what, struct sock *k, int code, DWORD delay_ms,
+                          OVERLAPPED *ov)
 {
     static LONG ids;
     HANDLE timer;
     struct later *later = malloc(sizeof *later);
     if (!ov->hEvent)
-        violation("ConnectEx without an event: the emulator completes through it");
+        violation("%s without an event: the emulator completes through it", what);
     if (!later)
         return connect_failed(WSAENOBUFS);
     if (delay_ms == DELAY_TIMEOUT)
         delay_ms = k->timeout_ms;
-    trace("socket %d: ConnectEx fails with %d in %lu ms", (int)k->s, code, delay_ms);
+    trace("socket %d: %s fails with %d in %lu ms", (int)k->s, what, code, delay_ms);
 
     ov->Internal = PENDING;
     ResetEvent(ov->hEvent);
@@ -89,13 +90,24 @@ void connect_abandon(struct sock *k)
     socks_unlock();
 }
 
+/* An accept is cancelled on its listening socket, but kept with the accepting one. */
+static OVERLAPPED *cancelled;
+
+static void cancel_if_it_is(struct sock *k)
+{
+    if (!k->connecting || k->connecting != cancelled)
+        return;
+    complete(k, WSA_OPERATION_ABORTED);
+    cancelled = NULL;
+}
+
 BOOL WINAPI hook_CancelIoEx(HANDLE h, LPOVERLAPPED ov)
 {
-    struct sock *k = sock_find((SOCKET)h);
     socks_lock();
-    bool ours = k && k->connecting && (!ov || ov == k->connecting);
-    if (ours)
-        complete(k, WSA_OPERATION_ABORTED);
+    cancelled = ov;
+    if (ov)
+        socks_each(cancel_if_it_is);
+    bool ours = ov && !cancelled;
     socks_unlock();
     return ours ? TRUE : CancelIoEx(h, ov);
 }
@@ -157,7 +169,7 @@ static BOOL PASCAL hook_ConnectEx(SOCKET s, const struct sockaddr *addr, int len
     if (code && delay_ms == 0)
         return connect_failed(code);
     if (code)
-        return start_to_fail(k, code, delay_ms, ov);
+        return start_to_fail("ConnectEx", k, code, delay_ms, ov);
     return real_ConnectEx(s, (struct sockaddr *)&in, sizeof in, data, data_len, sent, ov);
 }
 
@@ -171,8 +183,15 @@ static BOOL PASCAL hook_AcceptEx(SOCKET listener, SOCKET s, PVOID buf, DWORD dat
         return connect_failed(WSAEINVAL);
     if (l && (local_len < ADDRESS_ROOM || remote_len < ADDRESS_ROOM))
         return connect_failed(WSAEFAULT);
-    if (k)
+    if (k) {
+        DWORD delay_ms = 0;
+        int code = map_fault(OP_ACCEPT, &l->local.VmId, &l->local.ServiceId, &delay_ms);
         k->local = l->local;
+        if (code && delay_ms)
+            return start_to_fail("AcceptEx", k, code, delay_ms, ov);
+        if (code)
+            return connect_failed(code);
+    }
     return real_AcceptEx(listener, s, buf, data_len, local_len, remote_len, n, ov);
 }
 

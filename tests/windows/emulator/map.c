@@ -49,8 +49,8 @@ static bool parse_guid_or_any(const char *text, GUID *id, bool *any)
 
 static bool parse_operation(const char *text, enum operation *op)
 {
-    static const char *const names[] = {"socket", "bind", "connect", "stream"};
-    for (int i = 0; i < 4; i++) {
+    static const char *const names[] = {"socket", "bind", "connect", "accept", "stream"};
+    for (int i = 0; i < (int)ARRAYSIZE(names); i++) {
         if (strcmp(text, names[i]) == 0) {
             *op = (enum operation)i;
             return true;

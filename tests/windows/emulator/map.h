@@ -9,9 +9,10 @@
  *     fault   OPERATION VMID SERVICEID CODE [DELAY]
  *
  * ADDRESS is an IPv4 loopback address 127.a.b.c, one per partition; c is below 255.
- * OPERATION is socket, bind, connect or stream (an established connection); VMID and SERVICEID may
- * be * for any; CODE is the WSA error; DELAY is in milliseconds, or `timeout` for the connect
- * timeout that is set on the socket (connect only). The first fault that matches wins.
+ * OPERATION is socket, bind, connect, accept or stream (an established connection); VMID and
+ * SERVICEID may be * for any; CODE is the WSA error; DELAY is in milliseconds, or `timeout` for the
+ * connect timeout that is set on the socket (connect only). An accept with a DELAY is pending until
+ * then, one without fails at once. The first fault that matches wins.
  *
  * What the map says nothing about behaves as it does on Windows: a connect to an unknown VM or to
  * one that is off fails with 10049, to a service that is not registered with 10060 after the
@@ -29,7 +30,7 @@
 
 #include <windows.h>
 
-enum operation { OP_SOCKET, OP_BIND, OP_CONNECT, OP_STREAM };
+enum operation { OP_SOCKET, OP_BIND, OP_CONNECT, OP_ACCEPT, OP_STREAM };
 
 #define DELAY_TIMEOUT ((DWORD)-1)
 
