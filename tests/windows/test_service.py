@@ -79,25 +79,88 @@ def test_service_run_is_not_for_people(tmp_path):
     assert "hvrelay service start" in text
 
 
+INSTALLED = r"C:\Program Files\hvrelay\hvrelay.exe"
+NOT_INSTALLED = (0, "not installed\n")
+
+
+def msiexec(*words):
+    code, text = wine("msiexec", *words, "/qn")
+    assert code == 0, text
+
+
+def package(folder, version):
+    made = subprocess.run([TOP / "contrib/windows/package", os.environ["HVRELAY_EXE"], version,
+                           folder], capture_output=True, text=True, check=True).stdout.split()
+    assert [pathlib.Path(name).suffix for name in made] == [".zip", ".msi"]
+    return made[1]
+
+
 @pytest.fixture
 def msi(tmp_path):
-    if not shutil.which("wixl"):
-        pytest.skip("no wixl: contrib/windows/deps installs it")
-    made = subprocess.run([TOP / "contrib/windows/package", os.environ["HVRELAY_EXE"], "0.0.1",
-                           tmp_path], capture_output=True, text=True, check=True).stdout.split()
-    assert [pathlib.Path(name).suffix for name in made] == [".zip", ".msi"]
-    yield made[1]
-    wine("msiexec", "/x", made[1], "/qn")  # nothing is left where the test did not come so far
+    if not shutil.which("wixl") or not shutil.which("msibuild"):
+        pytest.skip("no wixl and msibuild: contrib/windows/deps installs them")
+    made = package(tmp_path, "0.0.1")
+    yield made
+    wine("msiexec", "/x", made, "/qn")  # nothing is left where the test did not come so far
+
+
+@pytest.fixture
+def configured():
+    """The configuration file that the MSI's service reads; it is nobody's but the user's."""
+    folder = pathlib.Path(os.environ["WINE_RUN"].split()[-1]) / "pfx/drive_c/ProgramData/hvrelay"
+    folder.mkdir(parents=True, exist_ok=True)
+    config = folder / "hvrelay.ini"
+    config.write_text(forward("web", "tcp:127.0.0.1:9"))
+    yield config
+    config.unlink()
+
+
+def status():
+    code, text = hvrelay("service", "status")
+    assert code == 0
+    return text
+
+
+def times_in_path(folder):
+    code, text = wine("reg", "query", r"HKLM\System\CurrentControlSet\Control\Session Manager"
+                      r"\Environment", "/v", "PATH")
+    assert code == 0
+    return text.count(folder)
 
 
 def test_msi(no_service, msi):
-    installed = r"C:\Program Files\hvrelay\hvrelay.exe"
-    assert wine("msiexec", "/i", msi, "/qn")[0] == 0
-    assert hvrelay("--version", program=installed)[0] == 0
-    code, status = hvrelay("service", "status")
-    assert code == 0
-    assert status.startswith("stopped\n")
-    assert f'"{installed}" service run' in status
-    assert wine("msiexec", "/x", msi, "/qn")[0] == 0
-    assert hvrelay("service", "status") == (0, "not installed\n")
-    assert wine(installed, "--version")[0] != 0
+    msiexec("/i", msi)
+    assert hvrelay("--version", program=INSTALLED)[0] == 0
+    assert status().startswith("stopped\n")
+    assert f'"{INSTALLED}" service run' in status()
+    assert times_in_path(r"C:\Program Files\hvrelay") == 1
+    msiexec("/x", msi)
+    assert hvrelay("service", "status") == NOT_INSTALLED
+    assert wine(INSTALLED, "--version")[0] != 0
+    assert times_in_path(r"C:\Program Files\hvrelay") == 0
+
+
+def test_repair_leaves_the_service(no_service, msi, configured):
+    """A repair stops it, for its program is replaced, and starts it again."""
+    msiexec("/i", msi)
+    assert hvrelay("service", "start") == (0, "")
+    msiexec("/i", msi, "REINSTALL=ALL", "REINSTALLMODE=amus")  # what /fa does, which Wine lacks
+    assert hvrelay("--version", program=INSTALLED)[0] == 0
+    assert status().startswith("running")
+    msiexec("/x", msi)
+    assert hvrelay("service", "status") == NOT_INSTALLED
+    assert configured.exists()
+
+
+def test_upgrade_keeps_the_service(no_service, msi, configured, tmp_path):
+    """The service of before runs on, with the new version's program."""
+    msiexec("/i", msi)
+    assert hvrelay("service", "start") == (0, "")
+    newer = package(tmp_path, "0.0.2")
+    try:
+        msiexec("/i", newer)
+        assert status().startswith("running")
+    finally:
+        wine("msiexec", "/x", newer, "/qn")
+    assert hvrelay("service", "status") == NOT_INSTALLED
+    assert configured.exists()

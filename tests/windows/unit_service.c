@@ -136,14 +136,44 @@ static void test_failure_is_told(void **state)
     assert_int_equal(status.exit_code, 1);
 }
 
+/* The start type: 2 is automatic, 3 on demand. Sets it where it is not 0. */
+static DWORD start_type(DWORD type)
+{
+    union {
+        QUERY_SERVICE_CONFIGW config;
+        BYTE room[8192];
+    } u;
+    SC_HANDLE manager = OpenSCManagerW(NULL, NULL, SC_MANAGER_CONNECT);
+    SC_HANDLE service = OpenServiceW(manager, L"" SERVICE_NAME, SERVICE_ALL_ACCESS);
+    DWORD needed;
+
+    if (type)
+        assert_true(ChangeServiceConfigW(service, SERVICE_NO_CHANGE, type, SERVICE_NO_CHANGE, NULL,
+                                         NULL, NULL, NULL, NULL, NULL, NULL));
+    assert_true(QueryServiceConfigW(service, &u.config, sizeof u, &needed));
+    CloseServiceHandle(service);
+    CloseServiceHandle(manager);
+    return u.config.dwStartType;
+}
+
+/* Goal: a second installation changes the service, running or not, and leaves the administrator's
+ * choice of how it starts alone. */
 static void test_install_twice(void **state)
 {
+    struct service_status status;
     struct err err;
 
     (void)state;
+    assert_ok(service_install(FAILING, &err));
     assert_ok(service_install(CONFIG, &err));
-    assert_int_equal(service_install(CONFIG, &err), -1);
-    assert_int_equal(err.code, UV_EEXIST);
+    assert_int_equal(start_type(0), SERVICE_AUTO_START);
+    assert_int_equal(start_type(SERVICE_DEMAND_START), SERVICE_DEMAND_START);
+    assert_ok(service_start(&err));
+    assert_ok(service_install(CONFIG, &err));
+    assert_ok(service_query(&status, &err));
+    assert_int_equal(status.state, SERVICE_IS_RUNNING);
+    assert_non_null(strstr(status.command, CONFIG));
+    assert_int_equal(start_type(0), SERVICE_DEMAND_START);
 }
 
 static void test_absent(void **state)

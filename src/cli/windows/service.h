@@ -16,7 +16,8 @@
 
 /* Makes the service: it starts with the system, is started again after a failure, and runs
  * `service run -c CONFIG` of this very program (config: an absolute path) as LocalSystem, stripped
- * of its privileges: WSL 2 admits no other service account. Registers the event source too. */
+ * of its privileges: WSL 2 admits no other service account. Registers the event source too. One
+ * that is there is changed, but keeps its account and start type. */
 int service_install(const char *config, struct err *err);
 
 /* Stops and removes it. */

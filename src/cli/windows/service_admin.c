@@ -14,7 +14,12 @@
 #define DISPLAY_NAME L"hvrelay"
 #define DESCRIPTION  L"Forwards TCP ports and named pipes to sockets of virtual machines and back."
 
-enum { COMMAND_ROOM = 1024 };
+enum {
+    COMMAND_ROOM = 1024,
+    /* How long a shutdown of Windows waits for sessions to end: 10 s unless it is set, which is
+     * less than the default drain_timeout of 30 s. */
+    PRESHUTDOWN_MS = 60000,
+};
 
 /* --- the SCM's handles --- */
 
@@ -33,10 +38,6 @@ static int set_scm_error(struct err *err, DWORD error, const char *what)
     case ERROR_SERVICE_DOES_NOT_EXIST:
         err_hint(err, "'hvrelay service install' makes it");
         err->code = UV_ENOENT;
-        break;
-    case ERROR_SERVICE_EXISTS:
-        err_hint(err, "'hvrelay service uninstall' removes it");
-        err->code = UV_EEXIST;
         break;
     case ERROR_SERVICE_MARKED_FOR_DELETE:
         err_hint(err, "it goes away once every window that shows services is closed");
@@ -131,12 +132,26 @@ static int configure_service(SC_HANDLE service, struct err *err)
     wchar_t text[] = DESCRIPTION;
     SERVICE_DESCRIPTIONW description = {text};
     SERVICE_DELAYED_AUTO_START_INFO delayed = {TRUE}; /* the VMs' own services come first */
+    SERVICE_PRESHUTDOWN_INFO preshutdown = {PRESHUTDOWN_MS};
 
     if (!configure(service, SERVICE_CONFIG_DESCRIPTION, &description) ||
         !configure(service, SERVICE_CONFIG_DELAYED_AUTO_START_INFO, &delayed) ||
+        !configure(service, SERVICE_CONFIG_PRESHUTDOWN_INFO, &preshutdown) ||
         !configure_restarts(service) || !drop_privileges(service))
         return set_scm_error(err, GetLastError(), "cannot configure the service");
     return eventlog_install(SERVICE_NAME, err);
+}
+
+/* One that is there keeps its account and start type, which are the administrator's. */
+static int change_service(struct scm *scm, const wchar_t *command, struct err *err)
+{
+    scm->service = OpenServiceW(scm->manager, NAME, SERVICE_ALL_ACCESS);
+    if (!scm->service)
+        return set_scm_error(err, GetLastError(), "cannot open the service '" SERVICE_NAME "'");
+    if (!ChangeServiceConfigW(scm->service, SERVICE_NO_CHANGE, SERVICE_NO_CHANGE, SERVICE_NO_CHANGE,
+                              command, NULL, NULL, NULL, NULL, NULL, DISPLAY_NAME))
+        return set_scm_error(err, GetLastError(), "cannot change the service '" SERVICE_NAME "'");
+    return configure_service(scm->service, err);
 }
 
 static int create_service(struct scm *scm, const wchar_t *command, struct err *err)
@@ -144,6 +159,8 @@ static int create_service(struct scm *scm, const wchar_t *command, struct err *e
     scm->service = CreateServiceW(scm->manager, NAME, DISPLAY_NAME, SERVICE_ALL_ACCESS,
                                   SERVICE_WIN32_OWN_PROCESS, SERVICE_AUTO_START,
                                   SERVICE_ERROR_NORMAL, command, NULL, NULL, NULL, NULL, NULL);
+    if (!scm->service && GetLastError() == ERROR_SERVICE_EXISTS)
+        return change_service(scm, command, err);
     if (!scm->service)
         return set_scm_error(err, GetLastError(), "cannot make the service '" SERVICE_NAME "'");
     if (configure_service(scm->service, err) == 0)
