@@ -73,6 +73,23 @@ def test_wrong_configuration_is_told(no_service, tmp_path):
     assert hvrelay("service", "status")[1].startswith("stopped\n")  # no failure to be repeated
 
 
+def test_a_folder_that_others_may_write_is_refused(no_service, tmp_path):
+    """What everybody may change, the service, which may do everything, does not read."""
+    config = write_config(tmp_path, forward("web", "tcp:127.0.0.1:9"))
+    tmp_path.chmod(0o777)
+    code, text = hvrelay("service", "install", "-c", windows_path(config))
+    assert code == 1
+    assert "may be changed by" in text and "icacls" in text
+    assert hvrelay("service", "status") == NOT_INSTALLED
+    tmp_path.chmod(0o755)
+    assert hvrelay("service", "install", "-c", windows_path(config)) == (0, "")
+    config.chmod(0o666)
+    assert hvrelay("service", "start")[0] == 1
+    assert hvrelay("service", "status")[1].startswith("stopped\n")
+    config.chmod(0o644)
+    assert hvrelay("service", "start") == (0, "")
+
+
 def test_service_run_is_not_for_people(tmp_path):
     code, text = hvrelay("service", "run", "-c", windows_path(tmp_path / "x.ini"))
     assert code == 1

@@ -4,6 +4,7 @@
 #include "app/windows/process_os.h"
 #include "base/windows/wide.h"
 #include "cli/windows/service.h"
+#include "cli/windows/service_trust.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -32,7 +33,8 @@ static int install(const struct arguments *arguments, struct err *err)
 {
     char config[PATH_ROOM];
 
-    if (absolute_config(arguments, config, err) != 0)
+    if (absolute_config(arguments, config, err) != 0 || trust_make_folder(err) != 0 ||
+        trust_check_config(config, err) != 0)
         return -1;
     return service_install(config, err);
 }
@@ -93,8 +95,13 @@ static int serve(void *arg)
     static const struct process_watcher watcher = {service_ready, service_stopping};
     const char *path = arg;
     struct config config;
+    struct err err;
     int exit_code;
 
+    if (trust_check_config(path, &err) != 0) {
+        log_error("%s", err.msg);
+        return APP_MISCONFIGURED;
+    }
     if (config_load(path, &config, log_complaint, NULL) != 0)
         return APP_MISCONFIGURED;
     process_report_to(&watcher);
