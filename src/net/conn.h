@@ -19,6 +19,10 @@ bool conn_is_open(const struct conn *conn);
  * reset. */
 int conn_adopt(struct conn *conn, struct loop *loop, const struct incoming *incoming);
 
+/* Moves what a connector has opened, and nobody has used yet, to an empty conn. `from` is empty
+ * then. Returns 0, or a libuv error number and the stream is reset. */
+int conn_move(struct conn *to, struct conn *from);
+
 /* Resets what an acceptor has accepted and nobody wants. */
 void incoming_refuse(const struct incoming *incoming);
 

@@ -1,6 +1,6 @@
 #include "net/dial.h"
 
-#include "net/connector.h"
+#include "net/race.h"
 #include "net/resolve.h"
 
 #include <stdlib.h>
@@ -15,10 +15,7 @@ struct dial {
     void *arg;
 
     struct resolve *resolve; /* while a name is looked up */
-    struct connector connector;
-    bool connecting;
-    struct address addresses[RESOLVE_MAX];
-    int count, current;
+    struct race race;
 
     struct task at_once;   /* tells from the loop how a round ended that needed no waiting */
     struct timer deadline; /* of the round */
@@ -66,7 +63,6 @@ static bool ask_anew(struct dial *dial, int status)
         !address_forget(dial->plan.target))
         return false;
     dial->asked_anew = true;
-    dial->current = 0;
     look_up(dial);
     return true;
 }
@@ -89,39 +85,40 @@ static void on_pause_over(struct timer *timer)
     start_round(list_entry(timer, struct dial, pause));
 }
 
-static void on_connected(struct connector *connector, int status);
-
-static void try_current(struct dial *dial)
+/* Of several addresses, one is named with its reason. */
+static void set_reason(struct dial *dial)
 {
-    dial->connecting = true;
-    connector_start(&dial->connector, dial->loop, &dial->addresses[dial->current],
-                    dial->plan.options, dial->plan.timeout, dial->conn, on_connected);
-}
-
-static void set_reason(struct dial *dial, int status)
-{
-    const char *advice = address_connect_advice(dial->addresses[dial->current].family, status);
+    const struct race *race = &dial->race;
+    const struct address *address = &race->addresses[race->failed];
+    const char *advice = address_connect_advice(address->family, race->status);
     char text[128];
 
-    err_set(&dial->err, status, "%s", uv_strerror_r(status, text, sizeof text));
+    err_set(&dial->err, race->status, "%s", uv_strerror_r(race->status, text, sizeof text));
     if (advice)
         err_hint(&dial->err, advice);
+    if (race->count > 1 &&
+        uv_ip_name((const struct sockaddr *)&address->sa, text, sizeof text) == 0)
+        err_prefix(&dial->err, "%s", text);
 }
 
-static void on_connected(struct connector *connector, int status)
+static void on_raced(struct race *race, int status)
 {
-    struct dial *dial = list_entry(connector, struct dial, connector);
+    struct dial *dial = list_entry(race, struct dial, race);
 
-    dial->connecting = false;
     if (status == 0) {
         finish(dial, true);
         return;
     }
-    set_reason(dial, status);
-    if (++dial->current < dial->count)
-        try_current(dial);
-    else if (!ask_anew(dial, status))
+    set_reason(dial);
+    if (!ask_anew(dial, status))
         end_round(dial);
+}
+
+static void start_race(struct dial *dial, int count)
+{
+    dial->race.count = count;
+    dial->race.deadline = dial->deadline.due;
+    race_start(&dial->race, dial->loop, &dial->plan, dial->conn, on_raced);
 }
 
 static void on_resolved(void *arg, const struct err *err, const struct address *addresses,
@@ -136,25 +133,21 @@ static void on_resolved(void *arg, const struct err *err, const struct address *
         return;
     }
     for (int i = 0; i < count; i++)
-        dial->addresses[i] = addresses[i];
-    dial->count = count;
-    try_current(dial);
+        dial->race.addresses[i] = addresses[i];
+    start_race(dial, count);
 }
 
 static void on_deadline(struct timer *timer)
 {
     struct dial *dial = list_entry(timer, struct dial, deadline);
-    int status = 0;
 
-    if (dial->connecting)
-        status = connector_cancel(&dial->connector);
-    dial->connecting = false;
+    race_stop(&dial->race);
     if (dial->resolve) {
         resolve_cancel(dial->resolve);
         dial->resolve = NULL;
         err_system(&dial->err, UV_ETIMEDOUT, "cannot look up its name");
     } else {
-        set_reason(dial, status ? status : UV_ETIMEDOUT);
+        set_reason(dial);
     }
     end_round(dial);
 }
@@ -188,8 +181,6 @@ static void start_round(struct dial *dial)
 {
     int known;
 
-    dial->current = 0;
-    dial->count = 1;
     dial->asked_anew = false;
     if (family_is_single(dial->plan.target->family)) {
         if (conn_open_single(dial->conn, dial->loop, dial->plan.target, &dial->err) != 0)
@@ -198,9 +189,9 @@ static void start_round(struct dial *dial)
         return;
     }
     timer_set(&dial->loop->timers, &dial->deadline, dial->plan.timeout);
-    known = resolve_literal(dial->plan.target, &dial->addresses[0], &dial->err);
+    known = resolve_literal(dial->plan.target, &dial->race.addresses[0], &dial->err);
     if (known > 0) {
-        try_current(dial);
+        start_race(dial, 1);
     } else if (known == 0) {
         look_up(dial);
     } else {
@@ -238,8 +229,7 @@ void dial_cancel(struct dial *dial)
     timer_clear(&dial->loop->timers, &dial->pause);
     if (dial->resolve)
         resolve_cancel(dial->resolve);
-    if (dial->connecting)
-        connector_cancel(&dial->connector);
+    race_stop(&dial->race);
     conn_close(dial->conn, CONN_RESET); /* the target may have seen it connect already */
     free(dial);
 }

@@ -1,11 +1,13 @@
-/* Reaching a target: look its name up, try its addresses in order under one deadline, and, where
- * asked to, start over for a while (a VM that boots). */
+/* Reaching a target: look its name up, race its addresses under one deadline, and, where asked to,
+ * start over for a while (a VM that boots). */
 #ifndef HVRELAY_NET_DIAL_H
 #define HVRELAY_NET_DIAL_H
 
 #include "net/conn.h"
 #include "net/endpoint.h"
 #include "net/sock_options.h"
+
+#include <stdatomic.h>
 
 struct dial;
 
@@ -14,6 +16,12 @@ struct dial_plan {
     const struct sock_options *options;
     uint64_t timeout; /* ms for one round over all the addresses */
     uint64_t retry;   /* ms during which a failed round is followed by another; 0: one round */
+    /* Where dials from any thread remember which of a name's addresses served last, if it was not
+     * the first; zero at first. It must outlive the dial. NULL: nothing is remembered. */
+    atomic_uint_least64_t *last_good;
+    /* Called when a descriptor beyond the conn's own has gone back to the budget, or NULL. */
+    void (*room)(void *arg);
+    void *arg; /* of `room` */
 };
 
 /* `err` is NULL where the conn is open; else it names the target and the reason. */

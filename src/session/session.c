@@ -218,6 +218,11 @@ static void on_client_event(struct conn *client)
         session_abort(session, "the client left before the target answered");
 }
 
+static void on_room(void *crew)
+{
+    crew_tell_room(crew);
+}
+
 static void dial_target(struct session *session)
 {
     const struct forward_config *config = &session->terms->config;
@@ -226,6 +231,9 @@ static void dial_target(struct session *session)
         .options = &config->options,
         .timeout = config->connect_timeout,
         .retry = config->connect_retry,
+        .last_good = &session->forward->last_good,
+        .room = on_room,
+        .arg = session->worker->crew,
     };
 
     atomic_fetch_add(&session->forward->pending, 1);

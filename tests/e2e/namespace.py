@@ -1,4 +1,4 @@
-"""A command in a mount namespace of its own, where files of the system can be others."""
+"""A command in a namespace of its own, where files or the network of the system are others."""
 
 import os
 import subprocess
@@ -29,3 +29,8 @@ def with_hosts(folder, hosts):
     with open(path, "w") as file:
         file.write(hosts)
     return script(f"mount --bind '{path}' /etc/hosts")
+
+
+def alone(*lines):
+    """A wrapper for a command that has no network but loopback; `lines` as of script."""
+    return [UNSHARE[0], "--net", *script("ip link set lo up", *lines)[1:]]

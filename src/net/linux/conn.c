@@ -352,6 +352,17 @@ void conn_close(struct conn *conn, enum conn_end how)
     conn_init(conn);
 }
 
+int conn_move(struct conn *to, struct conn *from)
+{
+    const struct incoming stream = {
+        .rfd = from->rfd, .wfd = from->wfd, .family = (enum family)from->family};
+    struct loop *loop = from->loop;
+
+    unwatch(from);
+    conn_init(from);
+    return conn_adopt(to, loop, &stream);
+}
+
 int conn_adopt(struct conn *conn, struct loop *loop, const struct incoming *incoming)
 {
     int status = conn_open(conn, loop, incoming->rfd, incoming->wfd, incoming->family);

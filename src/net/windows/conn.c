@@ -250,6 +250,13 @@ int conn_adopt(struct conn *conn, struct loop *loop, const struct incoming *inco
     return conn_open(conn, loop, incoming);
 }
 
+int conn_move(struct conn *to, struct conn *from)
+{
+    *to = *from;
+    conn_init(from);
+    return 0;
+}
+
 int conn_open_single(struct conn *conn, struct loop *loop, const struct endpoint *endpoint,
                      struct err *err)
 {
