@@ -212,3 +212,22 @@ def test_a_client_that_leaves_ends_all_attempts(relays, swallowers, folder):
     relay.wait_log("the client left before the target answered")
     assert sockets() == before
     assert swallower.accept_all() == other.accept_all() == b""
+
+
+@pytest.mark.parametrize("pump", ["auto", "stream"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "localhost", "0.0.0.0"])
+def test_nothing_connects_to_itself(relays, folder, host, pump):
+    """Nobody listens on the only port that the system may pick for an attempt. Seen: TCP connects
+    the socket to itself, and the client reads its own bytes."""
+    relay = relays.forward(
+        f"unix:{folder}/in.sock",
+        f"tcp:{host}:40000",
+        f"pump={pump}",
+        wrapper=namespace.alone("echo 40000 40000 > /proc/sys/net/ipv4/ip_local_port_range"),
+    )
+    with connect(f"{folder}/in.sock") as client:
+        with contextlib.suppress(BrokenPipeError):
+            client.sendall(b"hello")
+        with contextlib.suppress(ConnectionResetError):
+            assert client.recv(5) == b""
+    relay.wait_log("session 1: .* refused after .*: connection refused .nobody listens there")

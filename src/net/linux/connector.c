@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <linux/vm_sockets.h>
+#include <netinet/in.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -18,10 +20,33 @@ static bool is_passing(int status)
            status == UV_ENOBUFS || status == UV_ENOMEM;
 }
 
+/* As the network has it. It stands at the same place in both kinds of address. */
+static uint16_t connector_port(const struct address *address)
+{
+    return ((const struct sockaddr_in *)(const void *)&address->sa)->sin_port;
+}
+
+/* If nobody listens on a port of this machine, the system may pick that very port for the attempt,
+ * and TCP connects the socket to itself (a simultaneous open). The two ports are compared first:
+ * the second call is rarely made. */
+static bool is_connected_to_itself(const struct connector *connector)
+{
+    struct address local = {.length = sizeof local.sa}, peer = {.length = sizeof peer.sa};
+    int fd = connector->conn->rfd;
+
+    return getsockname(fd, (struct sockaddr *)&local.sa, &local.length) == 0 &&
+           connector_port(&local) == connector_port(connector->address) &&
+           getpeername(fd, (struct sockaddr *)&peer.sa, &peer.length) == 0 &&
+           local.length == peer.length && memcmp(&local.sa, &peer.sa, local.length) == 0;
+}
+
 /* Ends the attempt: the conn of a failed one is emptied. The peer may have accepted it all the
  * same. */
 static void end(struct connector *connector, int status)
 {
+    if (status == 0 && connector->address->family == FAMILY_TCP &&
+        is_connected_to_itself(connector))
+        status = UV_ECONNREFUSED;
     connector->status = status;
     if (status != 0)
         conn_close(connector->conn, CONN_RESET);

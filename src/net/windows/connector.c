@@ -4,6 +4,7 @@
 #include "sock_os.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { RETRY_DELAY = 20 }; /* ms between tries while the system is out of something */
 
@@ -57,6 +58,18 @@ static void discard(struct op *op)
     op_free(op);
 }
 
+/* If nobody listens on a port of this machine, the system may pick that very port for the attempt,
+ * and TCP connects the socket to itself (a simultaneous open). */
+static bool is_connected_to_itself(SOCKET socket)
+{
+    struct sockaddr_storage local, peer;
+    int local_length = sizeof local, peer_length = sizeof peer;
+
+    return getsockname(socket, (struct sockaddr *)&local, &local_length) == 0 &&
+           getpeername(socket, (struct sockaddr *)&peer, &peer_length) == 0 &&
+           local_length == peer_length && memcmp(&local, &peer, (size_t)local_length) == 0;
+}
+
 /* Until its context is updated the socket does not know its peer, and libuv would take it for
  * unconnected. */
 static int take_socket(struct connect_op *connect)
@@ -65,6 +78,8 @@ static int take_socket(struct connect_op *connect)
 
     if (setsockopt(socket, SOL_SOCKET, SO_UPDATE_CONNECT_CONTEXT, NULL, 0) != 0)
         return sock_error((DWORD)WSAGetLastError());
+    if (connect->family == FAMILY_TCP && is_connected_to_itself(socket))
+        return UV_ECONNREFUSED;
     connect->socket = INVALID_SOCKET;
     return open_conn(connect->connector, (HANDLE)socket);
 }
