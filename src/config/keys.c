@@ -217,6 +217,7 @@ static int set_owner(void *field, const char *value, const struct key *key, stru
 #define YES_OR_NO "'yes' or 'no'"
 #define A_TIME    "a time such as '250ms', '30s', '5m', '1h' or 'off'"
 #define A_TIMEOUT "a time such as '250ms', '30s', '5m' or '1h' (not 'off')"
+#define A_QUIET   "a time of at most 32767s such as '60s' or '5m', or 'off'"
 #define A_RATE    "bytes a second such as '64KiB/s' or '10MiB/s', or 'off'"
 #define A_LIMIT   "a number from 1 to 1000000, or 'off'"
 #define A_SIZE    "a size from 1KiB to 1GiB such as '64KiB' or '1MiB', or 'off'"
@@ -253,7 +254,8 @@ const struct key forward_keys[] = {
     FORWARD("pump", "'auto', 'splice', 'copy' or 'stream'", set_pump, pump, 0, 0),
     FORWARD("send_buffer", A_SIZE, set_size, options.send_buffer, 0, (uint64_t)1 << 30),
     FORWARD("receive_buffer", A_SIZE, set_size, options.receive_buffer, 0, (uint64_t)1 << 30),
-    FORWARD("keepalive", A_TIME, set_duration, options.keepalive, 0, 86400000),
+    /* As far as Linux counts its seconds. */
+    FORWARD("keepalive", A_QUIET, set_duration, options.keepalive, 0, 32767000),
     FORWARD("user_timeout", A_TIME, set_duration, options.user_timeout, 0, 86400000),
     FORWARD("backlog", "a number from 1 to 65535", set_number, options.backlog, 1, 65535),
     FORWARD("socket_mode", "an octal mode such as '0600' or '0660'", set_mode, options.socket_mode,

@@ -89,7 +89,7 @@ static void times_of_a_forward(void **state)
     ASSERT_SETS("forward", forward_config, session_timeout, {"", 0},
                 {"session_timeout = 1d", 86400000});
     ASSERT_SETS("forward", forward_config, options.keepalive, {"", 60000}, {"keepalive = off", 0},
-                {"keepalive = 24h", 86400000});
+                {"keepalive = 32767s", 32767000});
     ASSERT_SETS("forward", forward_config, options.user_timeout, {"", 0},
                 {"user_timeout = 2m", 120000});
 }
@@ -207,7 +207,7 @@ static void wrong_values(void **state)
         {"forward", "session_rate_limit", "1025GiB/s", "is not bytes a second"},
         {"forward", "allow", "everyone", "is not a rule: it is 'all', a network"},
         {"forward", "deny", "10.0.0.0/33", "is not a rule"},
-        {"forward", "keepalive", "25h", "is not a time"},
+        {"forward", "keepalive", "32768s", "is not a time of at most 32767s"},
         {"forward", "user_timeout", "30", "is not a time"},
         {"forward", "pump", "fast", "is not 'auto', 'splice', 'copy' or 'stream'"},
         {"forward", "send_buffer", "65536", "is not a size from 1KiB to 1GiB such as '64KiB'"},
