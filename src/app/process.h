@@ -15,7 +15,8 @@ const char *process_default_config(void);
 /* What somebody outside may ask of the program. */
 struct process_requests {
     void (*stop)(void *arg);   /* SIGTERM, SIGINT; the service manager */
-    void (*reload)(void *arg); /* SIGHUP; NULL: nothing to reload, a hang-up is the end */
+    void (*reload)(void *arg); /* SIGHUP; NULL: nothing to reload, a hang-up is the end, unless it
+                                  was ignored from the start (nohup) */
     void (*reopen_log)(void *arg);
     void *arg;
 };

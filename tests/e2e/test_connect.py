@@ -203,6 +203,23 @@ def test_a_hangup_ends_it(relays):
     assert not any("reload" in line for line in relay.log)
 
 
+def test_a_hangup_that_was_ignored_from_the_start_stays_ignored(relays):
+    """As nohup(1) starts it."""
+    with listen() as target:
+        relay = relays.start(
+            *("connect", endpoint_of(target)),
+            stdin=subprocess.PIPE,
+            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
+        )
+        with accept(target) as server:
+            relay.signal(signal.SIGHUP)
+            relay.process.stdin.write(b"x")
+            relay.process.stdin.close()
+            assert exchange(server, b"y") == b"x"
+    assert relay.wait_output_end() == ["y"]
+    assert relay.wait() == 0
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_two_signals_end_it(relays, number):
     with listen() as target:

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -86,6 +87,15 @@ static void on_hangup(int number)
     _exit(1);
 }
 
+/* nohup(1) starts a program with SIGHUP ignored, and means that a hang-up is not its end. */
+static bool is_kept_ignored(int number)
+{
+    struct sigaction old;
+
+    return number == SIGHUP && !wanted.reload && sigaction(number, NULL, &old) == 0 &&
+           old.sa_handler == SIG_IGN;
+}
+
 int process_listen(uv_loop_t *loop, const struct process_requests *requests)
 {
     struct sigaction action = {.sa_flags = SA_RESTART};
@@ -94,7 +104,7 @@ int process_listen(uv_loop_t *loop, const struct process_requests *requests)
     wanted = *requests;
     for (int i = 0; i < SIGNALS && status == 0; i++) {
         action.sa_handler = numbers[i] == SIGHUP && !wanted.reload ? on_hangup : on_signal;
-        if (sigaction(numbers[i], &action, NULL) != 0)
+        if (!is_kept_ignored(numbers[i]) && sigaction(numbers[i], &action, NULL) != 0)
             status = uv_translate_sys_error(errno);
     }
     return status;
