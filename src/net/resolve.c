@@ -51,13 +51,26 @@ int resolve_literal(const struct endpoint *endpoint, struct address *out, struct
     return address_from_endpoint(endpoint, out, err) == 0 ? 1 : -1;
 }
 
+/* /etc/hosts may say the same twice. */
+static bool is_among(const struct address *address, const struct address *known, int count)
+{
+    for (int i = 0; i < count; i++) {
+        if (known[i].length == address->length &&
+            memcmp(&known[i].sa, &address->sa, address->length) == 0)
+            return true;
+    }
+    return false;
+}
+
 static int copy_results(const struct addrinfo *info, struct address *out, int max)
 {
     int count = 0;
 
     for (; info && count < max; info = info->ai_next) {
-        if (info->ai_family == AF_INET || info->ai_family == AF_INET6)
-            set_address(&out[count++], info->ai_addr, (size_t)info->ai_addrlen);
+        if (info->ai_family != AF_INET && info->ai_family != AF_INET6)
+            continue;
+        set_address(&out[count], info->ai_addr, (size_t)info->ai_addrlen);
+        count += !is_among(&out[count], out, count);
     }
     return count;
 }

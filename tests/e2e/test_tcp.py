@@ -78,6 +78,50 @@ def test_a_name_is_listened_on_at_all_its_addresses(relays, echo_server, folder)
     assert ask(six(port)) == b"hello"
 
 
+@pytest.mark.parametrize(
+    "hosts",
+    ["127.0.0.1 twin.test\n127.0.0.1 twin.test\n", "198.51.100.1 twin.test\n127.0.0.1 twin.test\n"],
+    ids=["the same twice", "one that this machine lacks"],
+)
+def test_a_name_is_listened_on_at_the_addresses_that_there_are(relays, echo_server, folder, hosts):
+    namespace.require()
+    relay = relays.forward(
+        "tcp:twin.test:0", echo_server.endpoint, wrapper=namespace.with_hosts(folder, hosts)
+    )
+    port = int(re.fullmatch(r"tcp:twin\.test:(\d+)", relay.endpoint())[1])
+    assert ask(("127.0.0.1", port)) == b"hello"
+
+
+def test_an_address_of_a_name_that_is_left_out_is_warned_of(relays, folder):
+    namespace.require()
+    hosts = "198.51.100.1 twin.test\n127.0.0.1 twin.test\n"
+    relay = relays.forward(
+        "tcp:twin.test:0", "tcp:127.0.0.1:1", wrapper=namespace.with_hosts(folder, hosts)
+    )
+    relay.wait_log(r"warning: 'twin\.test' is not listened on at 198\.51\.100\.1: cannot bind")
+
+
+def test_localhost_without_ipv6(relays, echo_server, folder):
+    """Its name has an IPv6 address, and the machine has none."""
+    namespace.require()
+    hosts = namespace.with_hosts(folder, "::1 localhost\n127.0.0.1 localhost\n")
+    relays.forward(
+        "tcp:localhost:0",
+        echo_server.endpoint,
+        wrapper=[*namespace.alone("sysctl -qw net.ipv6.conf.lo.disable_ipv6=1"), *hosts],
+    )
+
+
+def test_a_name_of_other_machines_only(folder):
+    namespace.require()
+    done = hvrelay(
+        *("forward", "tcp:twin.test:0", "tcp:127.0.0.1:1"),
+        wrapper=namespace.with_hosts(folder, "198.51.100.1 twin.test\n198.51.100.2 twin.test\n"),
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "cannot listen on 'tcp:twin.test:0': cannot bind: address not available" in done.stderr
+
+
 def test_a_name_that_nobody_knows(relays, folder):
     namespace.require()
     relay = relays.forward(

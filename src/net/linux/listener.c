@@ -1,6 +1,7 @@
 #include "listener_os.h"
 
 #include "activation.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "net/address.h"
 #include "net/identity.h"
@@ -77,6 +78,8 @@ static void remove_path(const struct listener *listener)
 {
     struct stat info;
 
+    if (!listener->has_path) /* of another family, `u` is no path either */
+        return;
     if (lstat(listener->endpoint.u.local.path, &info) == 0 && is_own(listener, &info))
         unlink(listener->endpoint.u.local.path);
 }
@@ -205,8 +208,23 @@ static int learn_port(struct listener *listener, struct err *err)
     return 0;
 }
 
-/* One socket per address of the name, all on the same port. "*" is one socket for both IP
- * versions, or for IPv4 where the kernel has no IPv6. */
+/* /etc/hosts and name servers know addresses that this machine does not have: "localhost" has an
+ * IPv6 one where IPv6 is off. */
+static bool is_lacking(int code)
+{
+    return code == UV_EAFNOSUPPORT || code == UV_EADDRNOTAVAIL;
+}
+
+static void warn_lacking(const char *host, const struct address *address, const struct err *err)
+{
+    char text[INET6_ADDRSTRLEN] = "";
+
+    uv_ip_name((const struct sockaddr *)&address->sa, text, sizeof text);
+    log_warning("'%s' is not listened on at %s: %s", host, text, err->msg);
+}
+
+/* One socket per address of the name that this machine has, all on the same port. "*" is one socket
+ * for both IP versions, or for IPv4 where the kernel has no IPv6. */
 static int open_tcp(struct listener *listener, const struct sock_options *options, struct err *err)
 {
     struct address addresses[LISTENER_SOCKETS];
@@ -216,20 +234,24 @@ static int open_tcp(struct listener *listener, const struct sock_options *option
     if (count < 0)
         return -1;
     for (int i = 0; i < count; i++) {
+        int opened = listener->count; /* a failed one may have a socket, or none */
+
         *port_of(&addresses[i]) = htons(listener->endpoint.u.tcp.port);
         if (add_socket(listener, &addresses[i], options, err) == 0) {
             if (learn_port(listener, err) != 0)
                 return -1;
             if (all)
                 return 0;
-        } else if (!all || i == count - 1 ||
-                   (err->code != UV_EAFNOSUPPORT && err->code != UV_EADDRNOTAVAIL)) {
+        } else if (!is_lacking(err->code)) {
             return -1;
-        } else if (listener->count > 0) {
-            close(listener->fds[--listener->count]);
+        } else {
+            if (!all && count > 1)
+                warn_lacking(listener->endpoint.u.tcp.host, &addresses[i], err);
+            if (listener->count > opened)
+                close(listener->fds[--listener->count]);
         }
     }
-    return 0;
+    return listener->count > 0 ? 0 : -1;
 }
 
 /* A listening socket that was made by somebody else. */

@@ -104,8 +104,22 @@ static void learn_port(struct listener *listener)
         listener->endpoint.u.tcp.port = ntohs(*port_of(&bound));
 }
 
-/* One socket per address of the name, all on the same port. "*" is one socket for both IP
- * versions, or for IPv4 where the system has no IPv6. */
+/* Name services know addresses that this machine does not have, and of a family that is off. */
+static bool is_lacking(int code)
+{
+    return code == UV_EAFNOSUPPORT || code == UV_EADDRNOTAVAIL;
+}
+
+static void warn_lacking(const char *host, const struct address *address, const struct err *err)
+{
+    char text[INET6_ADDRSTRLEN] = "";
+
+    uv_ip_name((const struct sockaddr *)&address->sa, text, sizeof text);
+    log_warning("'%s' is not listened on at %s: %s", host, text, err->msg);
+}
+
+/* One socket per address of the name that this machine has, all on the same port. "*" is one socket
+ * for both IP versions, or for IPv4 where the system has no IPv6. */
 static int open_tcp(struct listener *listener, struct err *err)
 {
     struct address addresses[LISTENER_SOCKETS];
@@ -115,18 +129,23 @@ static int open_tcp(struct listener *listener, struct err *err)
     if (count < 0)
         return -1;
     for (int i = 0; i < count; i++) {
+        int opened = listener->count; /* a failed one may have a socket, or none */
+
         *port_of(&addresses[i]) = htons(listener->endpoint.u.tcp.port);
         if (add_socket(listener, &addresses[i], err) == 0) {
             learn_port(listener);
             if (all)
                 return 0;
-        } else if (!all || i == count - 1) {
+        } else if (!is_lacking(err->code) && (!all || i == count - 1)) {
             return -1;
-        } else if (listener->count > 0) {
-            closesocket(listener->sockets[--listener->count]);
+        } else {
+            if (!all && count > 1)
+                warn_lacking(listener->endpoint.u.tcp.host, &addresses[i], err);
+            if (listener->count > opened)
+                closesocket(listener->sockets[--listener->count]);
         }
     }
-    return 0;
+    return listener->count > 0 ? 0 : -1;
 }
 
 static int open_unix(struct listener *listener, struct err *err)
