@@ -1,5 +1,6 @@
 """Unix sockets: who may use them, whose files they are, and what becomes of the files."""
 
+import fcntl
 import grp
 import os
 import pwd
@@ -7,9 +8,11 @@ import re
 import signal
 import socket
 import stat
+import subprocess
 
 import pytest
 
+from deadline import PATIENCE
 from peers import (
     accept,
     ask,
@@ -20,7 +23,7 @@ from peers import (
     payload,
     read_to_end,
 )
-from program import hvrelay
+from program import HVRELAY, hvrelay
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a socket away")
 
@@ -175,6 +178,55 @@ def test_a_busy_socket_is_left_alone(path):
         done = hvrelay("forward", f"unix:{path}", "tcp:127.0.0.1:1")
         assert (done.returncode, done.stdout) == (1, "")
         assert is_socket(path)
+
+
+@pytest.mark.parametrize("stale", [False, True])
+def test_of_two_that_start_at_once_one_gets_the_path(folder, stale):
+    """Seen: a socket that was bound, and did not listen yet, was taken for one of a dead process;
+    both said that they were ready, and one of them never got a client."""
+    for number in range(40):
+        path = f"{folder}/{number}.sock"
+        if stale:
+            listen(path).close()
+        command = [HVRELAY, "forward", f"unix:{path}", "tcp:127.0.0.1:1"]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        both = [subprocess.Popen(command, **pipes) for _ in range(2)]
+        outputs = [first_lines(process) for process in both]
+        for process in both:
+            process.terminate()
+        errors = [process.communicate(timeout=PATIENCE)[1] for process in both]
+        assert sorted(outputs) == ["", "ready\n"], errors
+        assert "address already in use (another process listens there)" in errors[outputs.index("")]
+
+
+def first_lines(process):
+    """The line that says it is ready, or "" where it never is."""
+    while (line := process.stdout.readline()) not in ("", "ready\n"):
+        pass
+    return line
+
+
+def test_a_folder_that_somebody_has_locked(relays, echo_server, folder, path):
+    """Anybody who may read it can do that: it delays a start, and does not prevent it."""
+    held = os.open(folder, os.O_RDONLY)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    try:
+        relays.forward(f"unix:{path}", echo_server.endpoint)
+        assert ask(path) == b"hello"
+    finally:
+        os.close(held)
+
+
+@pytest.mark.parametrize("mode", [0o300, 0o333])
+def test_a_folder_that_can_not_be_read(relays, echo_server, folder, path, mode):
+    """Writing is enough to listen there."""
+    os.chmod(folder, mode)
+    if os.geteuid() == 0:
+        os.chown(folder, 65534, 65534)
+        relays.forward(f"unix:{path}", echo_server.endpoint, user=65534, extra_groups=[])
+    else:
+        relays.forward(f"unix:{path}", echo_server.endpoint)
+    assert stat.S_ISSOCK(os.lstat(path).st_mode)
 
 
 class connect_all:

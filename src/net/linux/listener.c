@@ -7,6 +7,7 @@
 #include "net/identity.h"
 #include "net/resolve.h"
 #include "sock_os.h"
+#include "socket_path.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,24 +22,6 @@
 static int system_code(void)
 {
     return uv_translate_sys_error(errno);
-}
-
-/* A socket file that nobody listens on is left from a process that is gone. */
-static bool remove_stale(const struct address *address, const char *path)
-{
-    struct stat info;
-    int fd;
-    bool stale;
-
-    if (lstat(path, &info) != 0 || !S_ISSOCK(info.st_mode))
-        return false;
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return false;
-    stale = connect(fd, (const struct sockaddr *)&address->sa, address->length) != 0 &&
-            errno == ECONNREFUSED;
-    close(fd);
-    return stale && unlink(path) == 0;
 }
 
 /* "user", "user:group", ":group" -> ids, -1 for what is not named. */
@@ -133,16 +116,21 @@ static int set_access(const struct listener *listener, const struct sock_options
     return status;
 }
 
+static bool has_file(const struct listener *listener)
+{
+    return listener->endpoint.family == FAMILY_UNIX && !listener->endpoint.u.local.abstract;
+}
+
 static int bind_socket(struct listener *listener, int fd, const struct address *address,
                        const struct sock_options *options, struct err *err)
 {
     const struct sockaddr *sa = (const struct sockaddr *)&address->sa;
-    bool has_path = address->family == FAMILY_UNIX && !listener->endpoint.u.local.abstract;
+    bool has_path = has_file(listener);
     const char *path = listener->endpoint.u.local.path;
     struct stat info;
     int status = bind(fd, sa, address->length);
 
-    if (status != 0 && errno == EADDRINUSE && has_path && remove_stale(address, path))
+    if (status != 0 && errno == EADDRINUSE && has_path && socket_path_remove_stale(address, path))
         status = bind(fd, sa, address->length);
     if (status != 0 && errno == EADDRINUSE && has_path && lstat(path, &info) == 0 &&
         !S_ISSOCK(info.st_mode))
@@ -153,6 +141,19 @@ static int bind_socket(struct listener *listener, int fd, const struct address *
         return 0;
     remember_path(listener);
     return set_access(listener, options, err);
+}
+
+static int bind_and_listen(struct listener *listener, int fd, const struct address *address,
+                           const struct sock_options *options, struct err *err)
+{
+    int lock = has_file(listener) ? socket_path_lock(listener->endpoint.u.local.path) : -1;
+    int status = bind_socket(listener, fd, address, options, err);
+
+    if (status == 0 && listen(fd, (int)options->backlog) != 0)
+        status = err_system(err, system_code(), "cannot listen");
+    if (lock >= 0)
+        close(lock);
+    return status;
 }
 
 /* Opens one socket and adds it to the listener. */
@@ -173,11 +174,8 @@ static int add_socket(struct listener *listener, const struct address *address,
         if (address->sa.ss_family == AF_INET6)
             setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY,
                        strcmp(listener->endpoint.u.tcp.host, "*") == 0 ? &off : &on, sizeof on);
-        if (bind_socket(listener, fd, address, options, err) == 0) {
-            if (listen(fd, (int)options->backlog) == 0)
-                return 0;
-            err_system(err, system_code(), "cannot listen");
-        }
+        if (bind_and_listen(listener, fd, address, options, err) == 0)
+            return 0;
     }
     advice = address_listen_advice(address->family, err->code);
     return advice ? err_hint(err, advice) : -1;
