@@ -124,6 +124,21 @@ def assert_nothing_refused(relay):
 
 
 @HOW
+@pytest.mark.parametrize("owner", ["nobody", ":nogroup"])
+def test_a_socket_is_given_away(relays, echo_server, folder, sandboxed, owner):
+    """Seen: "operation not permitted", and the service did not start."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a socket away")
+    relay = relays.forward(
+        *(f"unix:{folder}/a.sock", echo_server.endpoint, f"socket_owner={owner}"), **sandboxed
+    )
+    info = os.lstat(f"{folder}/a.sock")
+    assert 65534 in (info.st_uid, info.st_gid)
+    assert ask(f"{folder}/a.sock") == b"hello"
+    assert relay.stop() == 0
+
+
+@HOW
 def test_names_are_looked_up(relays, servers, folder, sandboxed):
     """Of hosts, in the file and by asking a name server (where nobody answers); of users."""
     namespace.require()

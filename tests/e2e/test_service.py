@@ -163,6 +163,27 @@ def test_what_it_may_do(systemd, echo_server):
     assert systemd.succeeds(*there, "ls", "-A", "/tmp") == ""
 
 
+@pytest.mark.parametrize(
+    "owner, settings",
+    [
+        (":www-data", "SupplementaryGroups=www-data\n"),
+        (
+            "www-data:www-data",
+            "AmbientCapabilities=CAP_CHOWN CAP_FOWNER\nCapabilityBoundingSet=CAP_CHOWN CAP_FOWNER\n",
+        ),
+    ],
+)
+def test_a_socket_is_given_away(systemd, echo_server, owner, settings):
+    """With what the unit says about it."""
+    systemd.add("hvrelay.service.d/owner.conf", f"[Service]\n{settings}")
+    configure(
+        ("a", "unix:/run/hvrelay/a.sock", f"{echo_server.endpoint}\nsocket_owner = {owner}"),
+    )
+    systemd.control("start", "hvrelay")
+    about = systemd.succeeds("stat", "--format=%U:%G %a", "/run/hvrelay/a.sock").strip()
+    assert about.endswith(f"{owner} 600")
+
+
 def is_up_again(systemd):
     return systemd.show("NRestarts") == "1" and systemd.show("SubState") == "running"
 
