@@ -3,6 +3,7 @@
 #include "app/control.h"
 #include "app/process.h"
 #include "app/roster.h"
+#include "app/unclaimed.h"
 #include "app/watchdog.h"
 #include "net/descriptors.h"
 #include "session/worker.h"
@@ -92,6 +93,7 @@ static void drain(struct app *app)
 {
     app->stopping = true;
     process_tell_stopping();
+    unclaimed_close();
     roster_stop(app->roster);
     for (unsigned i = 0; i < app->crew.count; i++)
         worker_drain(&app->crew.workers[i]);
@@ -160,6 +162,7 @@ static int reload(struct app *app, config_complain *complain, void *arg)
         config_free(&config);
         return -1;
     }
+    unclaimed_update(&app->loop.uv, &config);
     if (apply_program(app, &config, &err) != 0)
         complain(arg, err.msg);
     log_info("reloaded %s: %zu forwards", app->path, config.count);
@@ -313,6 +316,7 @@ enum app_status app_run(const struct config *config, const char *path)
     }
     if (open_control(&app, config, &err) == 0 && start_workers(&app, workers, &err) == 0 &&
         roster_apply(app.roster, config, &err) == 0 && count_descriptors(&app, &err) == 0) {
+        unclaimed_update(&app.loop.uv, config);
         print_ready(&app);
         tell_ready(&app);
     } else {

@@ -1,12 +1,14 @@
 """As a service of systemd: readiness, status, watchdog, and sockets that are handed over."""
 
+import contextlib
 import os
+import signal
 import socket
 
 import pytest
 
-from deadline import PATIENCE
-from peers import ask, listen
+from deadline import PATIENCE, eventually
+from peers import ask, connect, is_turned_away, listen
 from program import ENVIRONMENT, hvrelay
 
 
@@ -106,6 +108,71 @@ def test_sockets_are_handed_over_by_name(relays, servers, folder, workers):
     assert relay.output == ["listening w systemd:web", "listening s systemd:shell", "ready"]
     assert relay.stop() == 0
     assert os.path.lexists(addresses[1])  # systemd's, not ours to remove
+
+
+def test_a_name_has_any_number_of_sockets(relays, echo_server):
+    """Seen: the ninth and those after it were never accepted from."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(listen()) for _ in range(40)]
+        addresses = [listener.getsockname() for listener in sockets]
+        relays.forward(
+            "systemd:web", echo_server.endpoint, **hand_over([(one, "web") for one in sockets])
+        )
+    for address in addresses:
+        assert ask(address) == b"hello"
+
+
+def test_a_socket_that_no_forward_names(relays, echo_server, folder):
+    """Its clients do not wait for ever, and a reload may name it, or another one no longer."""
+    path = f"{folder}/hvrelay.conf"
+
+    def write(name):
+        with open(path, "w") as file:
+            file.write(f"[hvrelay]\ncontrol = unix:{folder}/control\n")
+            file.write(f"[forward a]\nlisten = systemd:{name}\nconnect = {echo_server.endpoint}\n")
+
+    write("web")
+    with listen() as web, listen() as old, listen(f"{folder}/old.sock") as local:
+        addresses = {"web": web.getsockname(), "old": old.getsockname()}
+        options = hand_over([(web, "web"), (old, "old"), (local, "local")])
+        relay = relays.start("run", "-c", path, **options).wait_ready()
+    for name in ("old", "local"):
+        relay.wait_log(f"warning: .* the socket '{name}', and no forward listens on 'systemd:{name}'")
+    for served, other in (("web", "old"), ("old", "web"), ("web", "old")):
+        write(served)
+        assert hvrelay("reload", "-c", path).returncode == 0
+        for _ in range(3):
+            assert is_turned_away(addresses[other])
+            assert ask(addresses[served]) == b"hello"
+        assert ask(f"{folder}/old.sock", b"") == b""
+    assert relay.stop() == 0
+
+
+def test_the_queue_of_a_socket_that_no_forward_names_outlives_the_relay(relays, echo_server):
+    """It is systemd's: the next start may serve it."""
+    with listen() as old, listen() as web:
+        options = hand_over([(web, "web"), (old, "old")])
+        relay = relays.forward("systemd:web", echo_server.endpoint, **options)
+        with connect(web.getsockname()) as client:
+            client.sendall(b"x")
+            assert client.recv(1) == b"x"
+            relay.signal(signal.SIGTERM)
+            relay.wait_log("asked to stop")
+            eventually(lambda: is_served_by_others(old), "the end of the resets")
+        assert relay.wait() == 0
+
+
+def is_served_by_others(listener):
+    """A client waits in the queue, and is not reset."""
+    with connect(listener.getsockname()) as client:
+        client.settimeout(0.2)
+        try:
+            client.recv(1)
+        except TimeoutError:
+            return True
+        except ConnectionResetError:
+            pass
+    return False
 
 
 def test_sockets_that_are_handed_over_are_set_as_our_own(relays, echo_server):

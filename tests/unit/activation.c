@@ -60,8 +60,11 @@ static void no_more_than_there_is_room_for(void **state)
     struct err err;
 
     (void)state;
-    hand_over(getpid(), "3", "web:web:web");
+    hand_over(getpid(), "3", "web:ssh:web");
     assert_int_equal(activation_find("web", found, 2, &err), 2);
+    hand_over(getpid(), "3", "web:web:web");
+    assert_int_equal(activation_find("web", found, 2, &err), -1);
+    assert_contains(err.msg, "more than 2 of them");
 }
 
 static void what_is_not_for_us(void **state)

@@ -1,7 +1,7 @@
 #ifndef HVRELAY_NET_LINUX_ACCEPTOR_OS_H
 #define HVRELAY_NET_LINUX_ACCEPTOR_OS_H
 
-enum { LISTENER_SOCKETS = 8 }; /* addresses of one listening name */
+enum { LISTENER_SOCKETS = 256 }; /* that a service manager hands over by one name */
 
 struct acceptor {
     const struct acceptor_owner *owner;

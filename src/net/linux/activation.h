@@ -5,7 +5,13 @@
 
 #include "base/err.h"
 
-/* Fills `out` with the sockets of that name. Returns how many, or -1 where there is none. */
+enum { ACTIVATION_NAME = 256 }; /* bytes of a name, with its end */
+
+/* Fills `out` with the sockets of that name. Returns how many, or -1 if there is none, or more than
+ * `most`. */
 int activation_find(const char *name, int *out, int most, struct err *err);
+
+/* The descriptor in that place, from 0 on, and its name ("" if it has none). -1 after the last. */
+int activation_at(int place, char name[ACTIVATION_NAME]);
 
 #endif

@@ -225,9 +225,9 @@ static void warn_lacking(const char *host, const struct address *address, const 
  * for both IP versions, or for IPv4 where the kernel has no IPv6. */
 static int open_tcp(struct listener *listener, const struct sock_options *options, struct err *err)
 {
-    struct address addresses[LISTENER_SOCKETS];
+    struct address addresses[RESOLVE_MAX];
     bool all = strcmp(listener->endpoint.u.tcp.host, "*") == 0;
-    int count = resolve_now(&listener->endpoint, addresses, LISTENER_SOCKETS, err);
+    int count = resolve_now(&listener->endpoint, addresses, RESOLVE_MAX, err);
 
     if (count < 0)
         return -1;
