@@ -12,6 +12,9 @@
 #define GROUP_SPACE  64
 #define LOG_LINES    40
 
+/* So that what is counted per forward is counted across threads. */
+#define DEFAULT_WORKERS 2
+
 enum { EXIT_SKIPPED = 77, EXIT_USAGE = 2 };
 
 static const char usage[] =
@@ -21,6 +24,10 @@ static const char usage[] =
     "  --front FAMILY    family that clients use; may be repeated (default: all that can be "
     "opened)\n"
     "  --back FAMILY     family that targets use; likewise\n"
+    "  --workers NUMBER  of the relay; may be repeated: the suites take them in turn, so that each "
+    "meets\n"
+    "                    each pump and each family (default: 2)\n"
+    "  --every           runs each suite with each of these numbers\n"
     "  --case TEXT       only cases whose name contains TEXT\n"
     "  --scale FACTOR    scales amounts of data and numbers of sessions (default: "
     "$HVRELAY_TEST_SCALE or 1)\n"
@@ -36,10 +43,12 @@ static const struct selection all_pumps = {{"splice", "copy", "stream", "auto"},
 
 struct options {
     struct selection pumps, fronts, backs;
+    unsigned workers[SELECTED_MAX];
+    size_t workers_count;
     const char *relay, *filter;
     double scale;
     uint64_t seed;
-    bool list;
+    bool list, every;
 };
 
 /* One test of cmocka's: a case of a suite. */
@@ -100,7 +109,7 @@ static bool suits(enum needs needs, const struct family *front, const struct fam
 
 /* Runs the selected cases of one pump between two families; returns the number that failed. */
 static int run_suite(const struct options *options, const char *pump, const struct family *front,
-                     const struct family *back)
+                     const struct family *back, unsigned workers)
 {
     static struct bound_case bound[CASES_MAX];
     static struct CMUnitTest tests[CASES_MAX];
@@ -108,12 +117,13 @@ static int run_suite(const struct options *options, const char *pump, const stru
                           .pump = pump,
                           .front = front,
                           .back = back,
+                          .workers = workers,
                           .scale = options->scale,
                           .seed = options->seed};
     char group[GROUP_SPACE];
     size_t n = 0;
 
-    snprintf(group, sizeof group, "%s %s->%s", pump, front->name, back->name);
+    snprintf(group, sizeof group, "%s %s->%s, %u workers", pump, front->name, back->name, workers);
     for (const struct conformance_case *what = conformance_cases; what->name != NULL; what++) {
         if (options->filter != NULL && strstr(what->name, options->filter) == NULL)
             continue;
@@ -148,6 +158,30 @@ static size_t usable(const struct selection *asked, const struct family *out[SEL
     return n;
 }
 
+static size_t number_of(const char *pump)
+{
+    size_t number = 0;
+    while (number < all_pumps.count - 1 && strcmp(all_pumps.name[number], pump) != 0)
+        number++;
+    return number;
+}
+
+/* One pump between two families, which are pair number `pair`, with all or one of the numbers of
+ * workers. A pump that is run on its own takes the same ones as it does among all. */
+static int run_pair(const struct options *options, const char *pump, const struct family *front,
+                    const struct family *back, size_t pair)
+{
+    const size_t count = options->workers_count;
+    if (!options->every)
+        return run_suite(options, pump, front, back,
+                         options->workers[(number_of(pump) + pair) % count]);
+
+    int failed = 0;
+    for (size_t w = 0; w < count; w++)
+        failed += run_suite(options, pump, front, back, options->workers[w]);
+    return failed;
+}
+
 /* Returns the number of failed cases; *suites counts what was run. */
 static int run_all(const struct options *options, size_t *suites)
 {
@@ -159,7 +193,8 @@ static int run_all(const struct options *options, size_t *suites)
     for (size_t p = 0; p < options->pumps.count; p++)
         for (size_t f = 0; f < front_count; f++)
             for (size_t b = 0; b < back_count; b++, ++*suites)
-                failed += run_suite(options, options->pumps.name[p], fronts[f], backs[b]);
+                failed += run_pair(options, options->pumps.name[p], fronts[f], backs[b],
+                                   f * back_count + b);
     return failed;
 }
 
@@ -176,6 +211,14 @@ static void add(struct selection *selection, const char *name)
     selection->name[selection->count++] = name;
 }
 
+static void add_workers(struct options *options, const char *value)
+{
+    unsigned long number = strtoul(value, NULL, 10);
+    if (number == 0 || number > 256 || options->workers_count == SELECTED_MAX)
+        usage_error("not a number of workers, or one too many:", value);
+    options->workers[options->workers_count++] = (unsigned)number;
+}
+
 static void parse_option(struct options *options, const char *key, const char *value)
 {
     if (strcmp(key, "--relay") == 0)
@@ -186,6 +229,8 @@ static void parse_option(struct options *options, const char *key, const char *v
         add(&options->fronts, value);
     else if (strcmp(key, "--back") == 0)
         add(&options->backs, value);
+    else if (strcmp(key, "--workers") == 0)
+        add_workers(options, value);
     else if (strcmp(key, "--case") == 0)
         options->filter = value;
     else if (strcmp(key, "--scale") == 0)
@@ -203,6 +248,14 @@ static void check_families(const struct selection *selection)
             usage_error("no such family on this system:", selection->name[i]);
 }
 
+/* An option without a value. */
+static bool parse_flag(struct options *options, const char *key)
+{
+    options->list |= strcmp(key, "--list") == 0;
+    options->every |= strcmp(key, "--every") == 0;
+    return strcmp(key, "--list") == 0 || strcmp(key, "--every") == 0;
+}
+
 static struct options parse(int argc, char **argv)
 {
     const char *scale = getenv("HVRELAY_TEST_SCALE");
@@ -211,13 +264,12 @@ static struct options parse(int argc, char **argv)
                               .seed = clock_ms()};
 
     for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--list") == 0)
-            options.list = true;
-        else if (i + 1 == argc)
+        if (parse_flag(&options, argv[i]))
+            continue;
+        if (i + 1 == argc)
             usage_error("a value is missing, or unknown option", argv[i]);
-        else
-            parse_option(&options, argv[i], argv[i + 1]);
-        i += strcmp(argv[i], "--list") != 0;
+        parse_option(&options, argv[i], argv[i + 1]);
+        i++;
     }
     check_families(&options.fronts);
     check_families(&options.backs);
@@ -227,6 +279,8 @@ static struct options parse(int argc, char **argv)
         usage_error("which program?", "--relay");
     if (options.pumps.count == 0)
         options.pumps = all_pumps;
+    if (options.workers_count == 0)
+        options.workers[options.workers_count++] = DEFAULT_WORKERS;
     return options;
 }
 

@@ -104,11 +104,11 @@ void case_many_in_turn(struct suite *suite)
     }
 }
 
-/* Beside what it had at the start the relay keeps 8 pipes a worker ready, far fewer than the idle
- * sessions here have directions. The last ones go back a moment after the last byte has arrived. */
+/* The relay keeps far fewer pipes ready than the idle sessions here have directions. The last ones
+ * go back a moment after the last byte has arrived. */
 static void expect_pooled_pipes_only(struct suite *suite)
 {
-    const int most = suite->descriptors_at_start.pipes + WORKERS * 8 * 2;
+    const int most = pipes_at_rest(suite);
     uint64_t deadline = clock_ms() + PATIENCE_MS;
     int pipes = descriptors_now(suite).pipes;
     for (; pipes > most && clock_left_ms(deadline) > 0; pipes = descriptors_now(suite).pipes)

@@ -30,6 +30,12 @@ struct os_descriptors descriptors_now(const struct suite *suite)
     return now;
 }
 
+int pipes_at_rest(const struct suite *suite)
+{
+    enum { KEPT = 8, ENDS = 2 }; /* relay/linux/pipe.c */
+    return suite->descriptors_at_start.pipes + (int)suite->workers * KEPT * ENDS;
+}
+
 size_t resident_now(const struct suite *suite)
 {
     return os_resident_bytes(relay_pid(suite->relay));

@@ -94,8 +94,7 @@ void case_second_signal(struct suite *suite)
     session_close(&session);
 }
 
-/* Pools may have filled up, and an allocator keeps some of what many sessions once needed. */
-#define POOLED_MAX   64
+/* An allocator keeps some of what many sessions once needed. */
 #define RESIDENT_MAX (32 * RESIDENT_FACTOR * MIB)
 
 /* Goal: after all the cases the relay holds what it held before, and it stops with exit code 0. */
@@ -104,8 +103,9 @@ void case_nothing_left(struct suite *suite)
     const struct os_descriptors start = suite->descriptors_at_start;
     expect_quiet(suite);
     struct os_descriptors now = descriptors_now(suite);
-    assert_in_range(now.others, 0, start.others + WORKERS); /* libuv's spare, once for each loop */
-    assert_in_range(now.pipes, 0, start.pipes + POOLED_MAX);
+    assert_in_range(now.others, 0,
+                    start.others + (int)suite->workers); /* libuv's spare, once for each loop */
+    assert_in_range(now.pipes, 0, pipes_at_rest(suite));
 
     size_t resident = resident_now(suite);
     if (resident > suite->resident_at_start + RESIDENT_MAX)

@@ -34,7 +34,7 @@ static void append(char config[CONFIG_MAX], const char *format, ...)
 
 static void add_globals(const struct suite *suite, char config[CONFIG_MAX], const char *more)
 {
-    append(config, "[hvrelay]\n" SETTING("workers", WORKERS) "\n%s\n", more);
+    append(config, "[hvrelay]\nworkers = %u\n%s\n", suite->workers, more);
     append(config, "[defaults]\npump = %s\n\n", suite->pump);
 }
 

@@ -35,7 +35,6 @@ enum forward {
     FORWARDS
 };
 
-#define WORKERS         2 /* so that what is counted per forward is counted across threads */
 #define LIMIT           3
 #define HALF_TIME_MS    200
 #define IDLE_TIME_MS    300
@@ -44,6 +43,7 @@ enum forward {
 struct suite {
     const char *program, *pump;
     const struct family *front, *back;
+    unsigned workers;
     double scale;  /* of the amounts of data and the numbers of sessions */
     uint64_t seed; /* of what is random */
 
@@ -106,6 +106,10 @@ void expect_log(const struct suite *suite, const char *const *words);
 
 /* Ends the test unless the log has a session of PLAIN that is done, with these totals. */
 void expect_log_done(const struct suite *suite, uint64_t up, uint64_t down);
+
+/* The most descriptors of pipes that the relay has while it does not use any: each worker keeps a
+ * few ready. */
+int pipes_at_rest(const struct suite *suite);
 
 /* How the relay's descriptors and memory stand. */
 struct os_descriptors descriptors_now(const struct suite *suite);
