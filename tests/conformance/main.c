@@ -70,6 +70,7 @@ static int set_up(void **state)
     }
     suite->log_mark = relay_log_mark(suite->relay);
     suite->passed = false;
+    bystander_open(suite);
     return 0;
 }
 
@@ -78,8 +79,10 @@ static void run(void **state)
     const struct bound_case *bound = *state;
     struct suite *suite = bound->suite;
     bound->what->run(suite);
-    if (suite->relay != NULL)
+    if (suite->relay != NULL) {
+        bystander_close(suite);
         expect_quiet(suite);
+    }
     suite->passed = true;
 }
 

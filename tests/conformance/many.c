@@ -56,7 +56,7 @@ void case_many_at_once(struct suite *suite)
 {
     static struct session sessions[MANY];
     const size_t n = (size_t)suite_scaled(suite, MANY, 50);
-    const int sockets = suite->descriptors_at_start.sockets;
+    const int sockets = descriptors_now(suite).sockets;
 
     if (os_descriptor_limit() < 2 * n + 50)
         fail_msg("%zu sessions need %zu descriptors, the limit is %zu", n, 2 * n + 50,
@@ -101,6 +101,8 @@ void case_many_in_turn(struct suite *suite)
             flow_move("target -> client", session.target, session.client, 100, FLOW_ENDS);
         }
         session_close(&session);
+        if (i % 100 == 0)
+            bystander_works(suite);
     }
 }
 
@@ -122,7 +124,7 @@ void case_cost_of_idle(struct suite *suite)
 {
     enum { N = 100 };
     static struct session sessions[N];
-    const int sockets = suite->descriptors_at_start.sockets;
+    const int sockets = descriptors_now(suite).sockets;
 
     open_many(suite, sessions, N);
     exchange_many(sessions, N, 512 * KIB);

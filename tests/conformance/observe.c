@@ -53,13 +53,26 @@ void expect_sockets(const struct suite *suite, int sockets)
         fail_msg("the relay has %d sockets open, not %d", open, sockets);
 }
 
+void expect_settled(const struct suite *suite, int sockets)
+{
+    uint64_t deadline = clock_ms() + PATIENCE_MS;
+    for (;;) {
+        suite_clear_targets(suite); /* a client that is gone may reach its target yet */
+        int open = descriptors_now(suite).sockets;
+        if (open == sockets)
+            return;
+        if (clock_left_ms(deadline) == 0)
+            fail_msg("the relay has %d sockets open, not %d", open, sockets);
+        clock_pause(1);
+    }
+}
+
 void expect_quiet(const struct suite *suite)
 {
     peers_close_all();
-    suite_clear_targets(suite);
     if (!relay_running(suite->relay))
         fail_msg("the relay has ended by itself");
-    expect_sockets(suite, suite->descriptors_at_start.sockets);
+    expect_settled(suite, suite->descriptors_at_start.sockets);
 }
 
 void skip_because(struct suite *suite, const char *reason)

@@ -22,13 +22,14 @@ static struct roles roles_of(const struct suite *suite, const struct session *se
 /* The other end learns of the break as well as the two families can; the log tells in any case. A
  * family without resets shows an end of file, and the relay may pass that on before a write fails.
  */
-static void expect_broken(const struct suite *suite, const struct roles *roles, long end)
+static void expect_broken(struct suite *suite, const struct roles *roles, long end)
 {
     static const char *const words[] = {"forward 'plain'", "broken", NULL};
     if (roles->breaker_family->resets != RESETS_NEVER && roles->other_family->sees_reset &&
         end == PEER_EOF)
         fail_msg("%s: the reset arrived as a clean end of file", roles->to_other);
     expect_log(suite, words);
+    bystander_works(suite);
 }
 
 /* Lets bytes arrive at the breaker that it will not read: else a unix socket tells of no reset. */

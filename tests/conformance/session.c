@@ -4,6 +4,9 @@
 
 #define QUIET_MS 100
 
+/* No other session moves a multiple of this. */
+#define BYSTANDER_STEP 997
+
 struct peer *client_open(const struct suite *suite, enum forward forward)
 {
     struct peer *client = peer_connect(suite->endpoints[forward], PATIENCE_MS);
@@ -82,4 +85,42 @@ void session_echo(struct session *session, uint64_t size)
 {
     flow_move("client -> target", session->client, session->target, size, FLOW_STAYS);
     flow_move("target -> client", session->target, session->client, size, FLOW_STAYS);
+}
+
+void bystander_works(struct suite *suite)
+{
+    session_echo(&suite->bystander, BYSTANDER_STEP);
+    suite->bystander_bytes += BYSTANDER_STEP;
+}
+
+void bystander_open(struct suite *suite)
+{
+    suite->bystander = session_open(suite, PLAIN);
+    suite->bystander_bytes = 0;
+    bystander_works(suite);
+}
+
+void bystander_close(struct suite *suite)
+{
+    bystander_works(suite);
+    session_close(&suite->bystander);
+    expect_log_done(suite, suite->bystander_bytes, suite->bystander_bytes);
+}
+
+void expect_places(struct suite *suite)
+{
+    struct session held[LIMIT], waiting;
+
+    for (size_t i = 0; i < LIMIT; i++) {
+        held[i] = session_open(suite, LIMITED);
+        session_echo(&held[i], 100);
+    }
+    waiting.client = client_open(suite, LIMITED);
+    expect_no_target(suite);
+    session_close(&held[0]);
+    waiting.target = target_accept(suite);
+    session_echo(&waiting, 100);
+    session_close(&waiting);
+    for (size_t i = 1; i < LIMIT; i++)
+        session_close(&held[i]);
 }

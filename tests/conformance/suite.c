@@ -19,7 +19,8 @@ static const struct {
     [HALF_TIME] = {"half", SETTING("half_close_timeout", HALF_TIME_MS) "ms\n"},
     [IDLE_TIME] = {"idle", SETTING("idle_timeout", IDLE_TIME_MS) "ms\n"},
     [REFUSED] = {"refused", ""},
-    [SILENT] = {"silent", SETTING("connect_timeout", CONNECT_TIME_MS) "ms\n"},
+    [SILENT] = {"silent", SETTING("connect_timeout", CONNECT_TIME_MS) "ms\n" SETTING(
+                              "max_sessions", SILENT_LIMIT) "\n"},
 };
 
 static void append(char config[CONFIG_MAX], const char *format, ...)
@@ -75,6 +76,7 @@ void suite_start(struct suite *suite)
     suite->descriptors_at_start = descriptors_now(suite);
     suite->descriptors_at_start.sockets -= 2;
     session_close(&first);
+    expect_settled(suite, suite->descriptors_at_start.sockets);
     suite->resident_at_start = resident_now(suite);
 }
 

@@ -31,14 +31,20 @@ enum forward {
     HALF_TIME, /* half_close_timeout = HALF_TIME_MS */
     IDLE_TIME, /* idle_timeout = IDLE_TIME_MS */
     REFUSED,   /* the target refuses */
-    SILENT,    /* the target never answers; connect_timeout = CONNECT_TIME_MS */
+    SILENT,    /* the target never answers; connect_timeout = CONNECT_TIME_MS,
+                  max_sessions = SILENT_LIMIT */
     FORWARDS
 };
 
 #define LIMIT           3
+#define SILENT_LIMIT    8
 #define HALF_TIME_MS    200
 #define IDLE_TIME_MS    300
 #define CONNECT_TIME_MS 250
+
+struct session {
+    struct peer *client, *target;
+};
 
 struct suite {
     const char *program, *pump;
@@ -51,16 +57,15 @@ struct suite {
     const char *endpoints[FORWARDS]; /* where clients connect to */
     struct listener *target, *refusing, *silent;
 
+    struct session bystander; /* stands beside the current case, which is to leave it alone */
+    uint64_t bystander_bytes; /* that it has moved, each way */
+
     struct os_descriptors descriptors_at_start;
     size_t resident_at_start;
     struct relay *extra; /* a further relay of the current case */
     size_t log_mark;     /* where the log of the current case begins */
     bool passed;         /* the current case came to its end */
     bool unstartable;    /* the relay did not come up: the other cases need not try */
-};
-
-struct session {
-    struct peer *client, *target;
 };
 
 void suite_start(struct suite *suite);
@@ -97,6 +102,16 @@ void session_close(struct session *session);
 /* Sends `size` bytes to the target, and as many back. */
 void session_echo(struct session *session, uint64_t size);
 
+/* The bystander is a session of PLAIN. It is there as a case begins, and as it ends: then it must
+ * still work, and the log must call it done with the right totals. A case may ask in between. */
+void bystander_open(struct suite *suite);
+void bystander_works(struct suite *suite);
+void bystander_close(struct suite *suite);
+
+/* Ends the test unless LIMITED lets in LIMIT clients, and no more: each place was given back.
+ * Nobody else may be there. */
+void expect_places(struct suite *suite);
+
 /* Ends the test unless the relay has ended the connection of `peer`, whose receiving side may have
  * ended long before. */
 void expect_gone(const char *name, struct peer *peer);
@@ -117,6 +132,9 @@ size_t resident_now(const struct suite *suite);
 
 /* Waits until the relay has `sockets` sockets open; ends the test when it does not come to that. */
 void expect_sockets(const struct suite *suite, int sockets);
+
+/* Sends away whoever comes to suite->target until the relay has `sockets` sockets open. */
+void expect_settled(const struct suite *suite, int sockets);
 
 /* Closes what is open and waits until the relay has no session left. */
 void expect_quiet(const struct suite *suite);
