@@ -55,6 +55,12 @@ void case_client_leaves_dial(struct suite *suite);
 void case_slow_target(struct suite *suite);
 void case_slow_client(struct suite *suite);
 void case_idle_beside_bulk(struct suite *suite);
+void case_slow_both(struct suite *suite);
+void case_bytes_while_asleep(struct suite *suite);
+
+/* vanish.c */
+void case_vanish_in_line(struct suite *suite);
+void case_vanish_at_work(struct suite *suite);
 
 /* many.c */
 void case_many_at_once(struct suite *suite);
@@ -68,6 +74,7 @@ void case_idle_timeout(struct suite *suite);
 
 /* stopping.c */
 void case_drain(struct suite *suite);
+void case_vanish_draining(struct suite *suite);
 void case_drain_timeout(struct suite *suite);
 void case_second_signal(struct suite *suite);
 void case_nothing_left(struct suite *suite);

@@ -24,7 +24,7 @@ void case_refused(struct suite *suite)
 void case_silent(struct suite *suite)
 {
     const char *const words[] = {"forward 'silent'", listener_endpoint(suite->silent), NULL};
-    struct peer *waiting[8];
+    struct peer *waiting[SILENT_LIMIT];
     const size_t n = sizeof waiting / sizeof waiting[0];
 
     for (size_t i = 0; i < n; i++)
@@ -37,15 +37,16 @@ void case_silent(struct suite *suite)
     expect_log(suite, words);
 }
 
-/* Goal: clients that go away while their target is being dialled leave nothing behind (which is
- * asked after every case). */
+/* Goal: clients that go away while their target is being dialled leave nothing behind: no socket
+ * (which is asked after every case), and no place that the next one would wait for in vain. */
 void case_client_leaves_dial(struct suite *suite)
 {
-    for (int i = 0; i < 20; i++) {
+    for (int i = 0; i < 2 * SILENT_LIMIT; i++) {
         struct peer *client = client_open(suite, SILENT);
         if (i % 2 == 0)
             peer_close(client);
         else
             peer_abort(client);
     }
+    expect_turned_away(suite, client_open(suite, SILENT));
 }

@@ -16,6 +16,7 @@ static void push_against_rest(struct suite *suite, const char *name, struct peer
     size_t before = resident_now(suite);
     uint64_t accepted = flow_push(&flow, ACCEPT_MAX, 200);
     size_t after = resident_now(suite);
+    bystander_works(suite);
 
     if (accepted >= ACCEPT_MAX)
         fail_msg("%s: %" PRIu64 " bytes were taken from the sender while nobody read", name,
@@ -41,6 +42,59 @@ void case_slow_client(struct suite *suite)
 {
     struct session session = session_open(suite, BUFFERED);
     push_against_rest(suite, "target -> client", session.target, session.client);
+    session_close(&session);
+}
+
+/* Goal: both ends send all they can and read little, and seldom: each is held back by the other's
+ * slowness, neither direction waits for the other, memory stays bounded, and all arrives. */
+void case_slow_both(struct suite *suite)
+{
+    struct session session = session_open(suite, BUFFERED);
+    struct flow flows[2] = {
+        flow_make("client -> target", session.client, session.target, TOO_MUCH),
+        flow_make("target -> client", session.target, session.client, TOO_MUCH),
+    };
+    size_t before = resident_now(suite);
+
+    for (int turn = 0; turn < 50; turn++) {
+        for (int i = 0; i < 2; i++) {
+            flow_push(&flows[i], ACCEPT_MAX, 2);
+            flow_take(&flows[i], turn % 2 == i ? 100 : 64 * KIB);
+        }
+    }
+    for (int i = 0; i < 2; i++) {
+        if (flows[i].sent >= ACCEPT_MAX)
+            fail_msg("%s: all was taken from a sender whose peer hardly reads", flows[i].name);
+        flows[i].size = flows[i].sent + MIB;
+        flows[i].end = FLOW_ENDS;
+    }
+    if (resident_now(suite) > before + 2 * RESIDENT_MAX)
+        fail_msg("the relay grew by %zu KiB for two slow receivers",
+                 (resident_now(suite) - before) / 1024);
+    bystander_works(suite);
+    flows_run(flows, 2);
+    session_close(&session);
+}
+
+/* Goal: a peer that writes byte by byte, thousands of them, while the other sleeps: not one is lost
+ * or turned around, asleep for longer or shorter, in both directions. */
+void case_bytes_while_asleep(struct suite *suite)
+{
+    struct session session = session_open(suite, BUFFERED);
+    struct flow flows[2] = {
+        flow_make("client -> target", session.client, session.target, 0),
+        flow_make("target -> client", session.target, session.client, 0),
+    };
+    flows[0].write_max = flows[1].write_max = 1;
+    for (uint64_t turn = 1; turn <= 8; turn++) {
+        for (int i = 0; i < 2; i++) {
+            flow_extend(&flows[i], 1000 * turn);
+            flow_push(&flows[i], flows[i].size, 5 * turn);
+        }
+        for (int i = 0; i < 2; i++)
+            flow_take(&flows[i], (size_t)(300 * turn));
+    }
+    flows_run(flows, 2);
     session_close(&session);
 }
 

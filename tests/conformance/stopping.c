@@ -66,6 +66,31 @@ void case_drain(struct suite *suite)
     session_close(&session);
 }
 
+/* Goal: a client that vanishes while the relay drains does not keep it, nor end the session beside
+ * it.
+ */
+void case_vanish_draining(struct suite *suite)
+{
+    struct session leaving[2] = {open_extra(suite, "drain_timeout = 1h\n")}, staying;
+    const char *endpoint = relay_endpoint(suite->extra, "plain");
+
+    leaving[1] = (struct session){peer_connect(endpoint, PATIENCE_MS), target_accept(suite)};
+    staying = (struct session){peer_connect(endpoint, PATIENCE_MS), target_accept(suite)};
+    relay_ask_to_stop(suite->extra);
+    expect_closed_door(endpoint);
+    peer_close(leaving[0].client);
+    peer_abort(leaving[1].client);
+    for (int i = 0; i < 2; i++) {
+        struct flow nothing = flow_make("client -> target", NULL, leaving[i].target, 0);
+        flow_drain(&nothing);
+        peer_close(leaving[i].target);
+    }
+    session_echo(&staying, 100 * KIB);
+    assert_true(relay_running(suite->extra));
+    session_close(&staying);
+    expect_exit(suite, suite->extra, 0);
+}
+
 /* Goal: a session that does not end by itself is broken off after drain_timeout. */
 void case_drain_timeout(struct suite *suite)
 {
@@ -97,10 +122,13 @@ void case_second_signal(struct suite *suite)
 /* An allocator keeps some of what many sessions once needed. */
 #define RESIDENT_MAX (32 * RESIDENT_FACTOR * MIB)
 
-/* Goal: after all the cases the relay holds what it held before, and it stops with exit code 0. */
+/* Goal: after all the cases the relay holds what it held before, has all its places, and stops with
+ * exit code 0. */
 void case_nothing_left(struct suite *suite)
 {
     const struct os_descriptors start = suite->descriptors_at_start;
+    expect_quiet(suite);
+    expect_places(suite);
     expect_quiet(suite);
     struct os_descriptors now = descriptors_now(suite);
     assert_in_range(now.others, 0,

@@ -92,10 +92,10 @@ static void receive_end(struct flow *flow, long end)
     flow->receiver_done = true;
 }
 
-/* One read; returns whether it moved something. */
-static bool receive_some(struct flow *flow)
+/* One read of at most `most` bytes; returns whether it moved something. */
+static bool receive_some(struct flow *flow, size_t most)
 {
-    long n = peer_recv(flow->to, buffer, sizeof buffer);
+    long n = peer_recv(flow->to, buffer, most < sizeof buffer ? most : sizeof buffer);
     if (n == PEER_LATER)
         return false;
     if (n < 0) {
@@ -169,7 +169,7 @@ void flows_run(struct flow *flows, size_t n)
         for (size_t i = 0; i < n; i++) {
             if (wants[2 * i].can_write && send_some(&flows[i]))
                 moved |= !flows[i].background;
-            if (wants[2 * i + 1].can_read && receive_some(&flows[i]))
+            if (wants[2 * i + 1].can_read && receive_some(&flows[i], sizeof buffer))
                 moved |= !flows[i].background;
         }
         if (moved)
@@ -183,6 +183,13 @@ uint64_t flow_push(struct flow *flow, uint64_t limit, uint64_t quiet_ms)
     while (flow->sent < limit && !flow->sender_done && peers_wait(&want, 1, quiet_ms) > 0)
         send_some(flow);
     return flow->sent;
+}
+
+uint64_t flow_take(struct flow *flow, size_t most)
+{
+    if (!flow->receiver_done)
+        receive_some(flow, most);
+    return flow->received;
 }
 
 void flow_move(const char *name, struct peer *from, struct peer *to, uint64_t size,

@@ -50,6 +50,10 @@ void flows_run(struct flow *flows, size_t n);
  * Returns flow->sent. */
 uint64_t flow_push(struct flow *flow, uint64_t limit, uint64_t quiet_ms);
 
+/* Receives at most `most` bytes of what is there, without waiting, and does not send. Returns
+ * flow->received. */
+uint64_t flow_take(struct flow *flow, size_t most);
+
 /* One flow of `size` bytes, run to its end. */
 void flow_move(const char *name, struct peer *from, struct peer *to, uint64_t size,
                enum flow_end end);
