@@ -298,7 +298,7 @@ static void run_until_stopped(struct app *app)
         worker_join(&app->crew.workers[i]);
 }
 
-enum app_status app_run(const struct config *config, const char *path)
+static enum app_status run(const struct config *config, const char *path)
 {
     struct app app = {
         .path = path,
@@ -332,5 +332,19 @@ enum app_status app_run(const struct config *config, const char *path)
     free(app.crew.workers);
     assert(left == 0);
     (void)left;
+    return status;
+}
+
+enum app_status app_run(const struct config *config, const char *path)
+{
+    enum app_status status;
+    struct err err;
+
+    if (log_start(&err) != 0) {
+        log_error("%s", err.msg);
+        return APP_FAILED;
+    }
+    status = run(config, path);
+    log_stop();
     return status;
 }

@@ -1,7 +1,12 @@
 /* The log: one line per event, on standard error, from any thread.
  *
  * A line is written whole by one call, so lines of several threads do not mix. Control characters
- * are replaced: no peer's name can forge a line. Nothing of the payload is ever logged. */
+ * are replaced: no peer's name can forge a line. Nothing of the payload is ever logged.
+ *
+ * Between log_start and log_stop nobody who logs waits for a reader: lines are queued, and a thread
+ * of the log's own writes them, in the order in which they came. What finds no room in the queue is
+ * counted, and a line says how many are missing as soon as one can be written again; so it is with
+ * lines that could not be written, on a full disk for instance. A crash loses what is queued. */
 #ifndef HVRELAY_BASE_LOG_H
 #define HVRELAY_BASE_LOG_H
 
@@ -47,8 +52,20 @@ void log_discard(struct log_target *target);
 /* Both steps in one. Returns 0, or -1 and lines go where they went before. */
 int log_open(const char *path, struct err *err);
 
-/* Opens the log file anew, after it was moved away. */
+/* Opens the log file anew, after it was moved away. If that fails, lines go on to the old one, and
+ * the reason to it and to standard error. */
 void log_reopen(void);
+
+enum { LOG_FLUSH_TIME = 1000 }; /* ms that log_stop waits for a reader */
+
+/* Starts the thread that writes; before it, and after log_stop, a line is written by whoever logs
+ * it. Returns 0 or -1. Main thread. */
+int log_start(struct err *err);
+
+/* Writes what is queued, and ends the thread. If nobody takes the lines, gives up after
+ * LOG_FLUSH_TIME (half a second later at the latest): then the rest is lost, and lines of later are
+ * dropped. Main thread, when no other logs any more. */
+void log_stop(void);
 
 /* Return -1 for an unknown name. */
 int log_level_parse(const char *name, enum log_level *level);

@@ -7,6 +7,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,14 +18,45 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-FILE *log_file_open(const char *path)
+void log_output_begin_thread(void)
 {
-    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
-    FILE *file = fd >= 0 ? fdopen(fd, "a") : NULL;
+    sigset_t all;
 
-    if (fd >= 0 && !file)
-        close(fd);
-    return file;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, NULL);
+}
+
+int log_file_open(const char *path)
+{
+    return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0640);
+}
+
+void log_file_close(int fd)
+{
+    close(fd);
+}
+
+/* A pipe that poll says to be writable takes PIPE_BUF bytes, whether or not it may block. */
+static bool can_write(int fd)
+{
+    struct pollfd wanted = {.fd = fd, .events = POLLOUT};
+
+    return poll(&wanted, 1, LOG_OUTPUT_WAIT) > 0;
+}
+
+/* 0 for what is to be tried again. Another writer was faster: that must not make a busy loop. */
+static long taken(ssize_t count)
+{
+    if (count >= 0)
+        return (long)count;
+    if (errno == EAGAIN)
+        poll(NULL, 0, LOG_OUTPUT_WAIT);
+    return errno == EAGAIN || errno == EINTR ? 0 : -1;
+}
+
+long log_output_write(int fd, const char *bytes, size_t size)
+{
+    return can_write(fd) ? taken(write(fd, bytes, size)) : 0;
 }
 
 static const int priorities[] = {3, 4, 6, 7}; /* syslog's, by level */
@@ -87,15 +121,20 @@ static void append_field(char *out, size_t size, size_t *used, const struct log_
         out[(*used)++] = '\n';
 }
 
-int log_system_write(enum log_level level, const char *message, const struct log_field *fields,
-                     size_t count)
+size_t log_system_format(char *out, size_t size, enum log_level level, const char *message,
+                         const struct log_field *fields, size_t count)
 {
-    char text[4096];
-    int head = snprintf(text, sizeof text, "SYSLOG_IDENTIFIER=hvrelay\nPRIORITY=%d\nMESSAGE=%s\n",
+    int head = snprintf(out, size, "SYSLOG_IDENTIFIER=hvrelay\nPRIORITY=%d\nMESSAGE=%s\n",
                         priorities[level], message);
     size_t used = head > 0 ? (size_t)head : 0;
 
     for (size_t i = 0; i < count; i++)
-        append_field(text, sizeof text, &used, &fields[i]);
-    return send(journal, text, used, MSG_NOSIGNAL) == (ssize_t)used ? 0 : -1;
+        append_field(out, size, &used, &fields[i]);
+    return used;
+}
+
+long log_system_send(enum log_level level, const char *event, size_t size)
+{
+    (void)level;
+    return can_write(journal) ? taken(send(journal, event, size, MSG_DONTWAIT | MSG_NOSIGNAL)) : 0;
 }

@@ -1,11 +1,32 @@
 #include "base/log_output.h"
 
+#include "base/text.h"
 #include "base/windows/eventlog.h"
 
-/* Who may read it is inherited from the folder. */
-FILE *log_file_open(const char *path)
+#include <fcntl.h>
+#include <io.h>
+#include <string.h>
+#include <sys/stat.h>
+
+void log_output_begin_thread(void)
 {
-    return fopen(path, "aN");
+}
+
+/* Who may read it is inherited from the folder. */
+int log_file_open(const char *path)
+{
+    return _open(path, _O_WRONLY | _O_APPEND | _O_CREAT | _O_NOINHERIT | _O_TEXT,
+                 _S_IREAD | _S_IWRITE);
+}
+
+void log_file_close(int fd)
+{
+    _close(fd);
+}
+
+long log_output_write(int fd, const char *bytes, size_t size)
+{
+    return _write(fd, bytes, (unsigned)size);
 }
 
 bool log_system_open(void)
@@ -19,11 +40,17 @@ const char *log_system_prefix(enum log_level level)
     return "";
 }
 
-/* An event of the Event Log is one text: the fields are for log_format = json. */
-int log_system_write(enum log_level level, const char *message, const struct log_field *fields,
-                     size_t count)
+/* An event of the Event Log is one text, with its NUL: the fields are for log_format = json. */
+size_t log_system_format(char *out, size_t size, enum log_level level, const char *message,
+                         const struct log_field *fields, size_t count)
 {
+    (void)level;
     (void)fields;
     (void)count;
-    return eventlog_write(level, message);
+    return text_copy(out, size, message, strlen(message)) == 0 ? strlen(message) + 1 : 0;
+}
+
+long log_system_send(enum log_level level, const char *event, size_t size)
+{
+    return eventlog_write(level, event) == 0 ? (long)size : -1;
 }
