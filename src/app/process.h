@@ -9,6 +9,10 @@
 /* First of all in main. */
 void process_prepare(void);
 
+/* Returns the command line in UTF-8: `argv` itself, or an array that lives as long as the process.
+ * Once, after process_prepare. */
+char **process_arguments(int argc, char **argv);
+
 /* Where the configuration stands that no -c names. */
 const char *process_default_config(void);
 

@@ -215,7 +215,7 @@ int main(int argc, char **argv)
     int status;
 
     process_prepare();
-    argv = uv_setup_args(argc, argv);
+    argv = process_arguments(argc, argv);
     status = dispatch(argc, argv);
     if (fflush(stdout) != 0 && status == APP_OK) {
         fprintf(stderr, "hvrelay: cannot write to standard output\n");

@@ -1,5 +1,6 @@
 #include "config/config.h"
 
+#include "base/file.h"
 #include "base/text.h"
 #include "config/reader.h"
 
@@ -50,7 +51,7 @@ int config_load(const char *path, struct config *out, config_complain *complain_
 
     if (strcmp(path, "-") == 0)
         return config_read(stdin, "standard input", out, complain_to, arg);
-    file = fopen(path, "r");
+    file = file_open(path);
     if (!file) {
         snprintf(line, sizeof line, "%s: cannot open the configuration: %s", path, strerror(errno));
         complain_to(arg, line);
@@ -71,7 +72,7 @@ int config_find_control(const char *path, struct endpoint *control, struct err *
 {
     struct config config = default_config;
     struct reader reader = {
-        .file = fopen(path, "r"),
+        .file = file_open(path),
         .name = path,
         .config = &config,
         .defaults = default_forward,

@@ -44,6 +44,11 @@ void process_prepare(void)
     signal(SIGPIPE, SIG_IGN);
 }
 
+char **process_arguments(int argc, char **argv)
+{
+    return uv_setup_args(argc, argv);
+}
+
 const char *process_default_config(void)
 {
     return "/etc/hvrelay/hvrelay.conf";

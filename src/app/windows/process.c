@@ -1,12 +1,17 @@
 #include "app/process.h"
 
 #include "app/windows/process_os.h"
+#include "base/windows/wide.h"
 
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include <winsock2.h>
+
+#include <shellapi.h>
 
 /* Ctrl-C, Ctrl-Break, and the closing of the console window. */
 static const int numbers[] = {SIGINT, SIGBREAK, SIGHUP};
@@ -31,16 +36,44 @@ void process_prepare(void)
 
     WSAStartup(MAKEWORD(2, 2), &data);
     setvbuf(stdout, NULL, _IONBF, 0);
+    SetConsoleOutputCP(CP_UTF8); /* fails without a console */
+}
+
+static char *to_utf8(const wchar_t *text)
+{
+    size_t room = 3 * wcslen(text) + 1;
+    char *out = malloc(room);
+
+    if (out)
+        (void)utf8_from_wide(text, out, room);
+    return out;
+}
+
+/* main's own are in the system's old code page, which has not all characters. */
+char **process_arguments(int argc, char **argv)
+{
+    int count = 0;
+    wchar_t **wide = CommandLineToArgvW(GetCommandLineW(), &count);
+    char **out = wide && count == argc ? calloc((size_t)argc + 1, sizeof *out) : NULL;
+
+    for (int i = 0; out && i < argc; i++) {
+        out[i] = to_utf8(wide[i]);
+        if (!out[i])
+            return argv;
+    }
+    LocalFree(wide);
+    return out ? out : argv;
 }
 
 const char *process_default_config(void)
 {
-    static char path[MAX_PATH + 32];
-    DWORD length = GetEnvironmentVariableA("ProgramData", path, MAX_PATH);
+    static char path[3 * MAX_PATH + 32];
+    wchar_t folder[MAX_PATH];
+    DWORD length = GetEnvironmentVariableW(L"ProgramData", folder, MAX_PATH);
 
-    if (length == 0 || length >= MAX_PATH)
+    if (length == 0 || length >= MAX_PATH || utf8_from_wide(folder, path, 3 * MAX_PATH) != 0)
         return "C:\\ProgramData\\hvrelay\\hvrelay.ini";
-    snprintf(path + length, sizeof path - length, "\\hvrelay\\hvrelay.ini");
+    strcat(path, "\\hvrelay\\hvrelay.ini");
     return path;
 }
 

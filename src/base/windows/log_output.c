@@ -2,11 +2,15 @@
 
 #include "base/text.h"
 #include "base/windows/eventlog.h"
+#include "base/windows/wide.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <io.h>
 #include <string.h>
 #include <sys/stat.h>
+
+#include <windows.h>
 
 void log_output_begin_thread(void)
 {
@@ -15,8 +19,13 @@ void log_output_begin_thread(void)
 /* Who may read it is inherited from the folder. */
 int log_file_open(const char *path)
 {
-    return _open(path, _O_WRONLY | _O_APPEND | _O_CREAT | _O_NOINHERIT | _O_TEXT,
-                 _S_IREAD | _S_IWRITE);
+    wchar_t wide[MAX_PATH];
+
+    if (wide_from_utf8(path, wide, MAX_PATH) == 0)
+        return _wopen(wide, _O_WRONLY | _O_APPEND | _O_CREAT | _O_NOINHERIT | _O_TEXT,
+                      _S_IREAD | _S_IWRITE);
+    errno = ENOENT;
+    return -1;
 }
 
 void log_file_close(int fd)

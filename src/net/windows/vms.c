@@ -135,6 +135,13 @@ static HRESULT read_rows(IEnumWbemClassObject *rows, struct list_of_vms *list)
 
 /* --- the question --- */
 
+/* WMI asks as the caller: each of its objects has to be told so, the enumerator as well. */
+static HRESULT allow_calls(IUnknown *proxy)
+{
+    return CoSetProxyBlanket(proxy, RPC_C_AUTHN_WINNT, RPC_C_AUTHZ_NONE, NULL,
+                             RPC_C_AUTHN_LEVEL_CALL, RPC_C_IMP_LEVEL_IMPERSONATE, NULL, EOAC_NONE);
+}
+
 static HRESULT query(IWbemServices *services, struct list_of_vms *list)
 {
     BSTR language = SysAllocString(L"WQL");
@@ -148,7 +155,9 @@ static HRESULT query(IWbemServices *services, struct list_of_vms *list)
     SysFreeString(language);
     if (FAILED(hr))
         return hr;
-    hr = read_rows(rows, list);
+    hr = allow_calls((IUnknown *)rows);
+    if (SUCCEEDED(hr))
+        hr = read_rows(rows, list);
     IEnumWbemClassObject_Release(rows);
     return hr;
 }
@@ -163,8 +172,7 @@ static HRESULT connect_and_query(IWbemLocator *locator, struct list_of_vms *list
     SysFreeString(space);
     if (FAILED(hr))
         return hr;
-    hr = CoSetProxyBlanket((IUnknown *)services, RPC_C_AUTHN_WINNT, RPC_C_AUTHZ_NONE, NULL,
-                           RPC_C_AUTHN_LEVEL_CALL, RPC_C_IMP_LEVEL_IMPERSONATE, NULL, EOAC_NONE);
+    hr = allow_calls((IUnknown *)services);
     if (SUCCEEDED(hr))
         hr = query(services, list);
     IWbemServices_Release(services);

@@ -1,0 +1,6 @@
+#include "base/file.h"
+
+FILE *file_open(const char *path)
+{
+    return fopen(path, "re");
+}
