@@ -79,6 +79,7 @@ static void abort_sessions(struct app *app)
     if (app->aborted)
         return;
     app->aborted = true;
+    process_extend_stop(0);
     log_warning("stopping now: %u sessions are reset", roster_sessions(app->roster));
     for (unsigned i = 0; i < app->crew.count; i++)
         worker_abort(&app->crew.workers[i]);
@@ -93,6 +94,7 @@ static void drain(struct app *app)
 {
     app->stopping = true;
     process_tell_stopping();
+    process_extend_stop(app->drain_timeout > 0 ? app->drain_timeout : UINT64_MAX);
     unclaimed_close();
     roster_stop(app->roster);
     for (unsigned i = 0; i < app->crew.count; i++)

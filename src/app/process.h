@@ -33,6 +33,11 @@ void process_ignore(void);
 void process_tell_ready(const char *status);
 void process_tell_reloading(void);
 void process_tell_stopping(void);
+
+/* From process_tell_stopping on: the end may take `most` ms more (UINT64_MAX: any time). The
+ * service manager is asked to wait for it, again and again, for as long as the loop runs. */
+void process_extend_stop(uint64_t most);
+
 void process_tell_alive(void);
 
 /* How often process_tell_alive has to be called at least, in ms; 0: nobody waits for it. */

@@ -6,11 +6,12 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 
 import pytest
 
 from deadline import PATIENCE, eventually
-from peers import ask, refuses
+from peers import ask, connect, exchange, refuses
 from program import ENVIRONMENT, HVRELAY, is_sanitized
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -200,6 +201,20 @@ def test_a_crash_and_a_mistake(systemd, echo_server):
     assert systemd.run("systemctl", "start", "hvrelay").returncode != 0
     assert (systemd.show("SubState"), systemd.show("ExecMainStatus")) == ("failed", "2")
     assert "unknown key 'mistake'" in systemd.journal()
+
+
+def test_sessions_may_end_though_it_takes_longer_than_the_unit_says(systemd, echo_server):
+    """Seen: killed after TimeoutStopSec=, amid drain_timeout."""
+    systemd.add("hvrelay.service.d/stop.conf", "[Service]\nTimeoutStopSec=1\n")
+    configure(("a", LISTEN, echo_server.endpoint))
+    systemd.control("start", "hvrelay")
+    with connect(WHERE) as client:
+        systemd.control("--no-block", "stop", "hvrelay")
+        eventually(lambda: refuses(WHERE), "the end of listening")
+        time.sleep(4)  # more would only be more
+        assert exchange(client, b"hello") == b"hello"
+    eventually(lambda: systemd.show("ActiveState") != "deactivating", "the end")
+    assert (systemd.show("ActiveState"), systemd.show("Result")) == ("inactive", "success")
 
 
 def test_one_that_hangs(systemd, echo_server):

@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from deadline import PATIENCE, eventually
-from peers import ask, connect, is_turned_away, listen
+from peers import ask, connect, is_reset, is_turned_away, listen
 from program import ENVIRONMENT, hvrelay
 
 
@@ -64,6 +64,54 @@ def test_it_tells_that_it_reloads(relays, echo_server, manager, folder):
     assert int(manager.wait("RELOADING=1")["MONOTONIC_USEC"]) > 0
     manager.wait("READY=1")
     assert ask(relay.address("a")) == b"hello"
+
+
+def extension(manager):
+    """The next one, in seconds."""
+    while True:
+        lines = manager.socket.recv(4096).decode().split("\n")
+        for line in lines:
+            if line.startswith("EXTEND_TIMEOUT_USEC="):
+                return int(line.split("=")[1]) / 1e6
+
+
+@pytest.mark.parametrize("timeout", ["1h", "off"])
+def test_a_stop_asks_for_the_time_that_it_takes(relays, echo_server, manager, timeout):
+    """Else systemd kills the sessions after TimeoutStopSec=. Not after drain_timeout, nor after a
+    second signal: then a stop that hangs is killed."""
+    text = f"[hvrelay]\ndrain_timeout = {timeout}\n"
+    text += f"[forward a]\nlisten = tcp:127.0.0.1:0\nconnect = {echo_server.endpoint}\n"
+    relay = relays.run(text, env=manager.environment)
+    with connect(relay.address("a")) as client:
+        client.sendall(b"x")
+        assert client.recv(1) == b"x"
+        relay.signal(signal.SIGTERM)
+        manager.wait("STOPPING=1")
+        for _ in range(3):
+            assert 20 < extension(manager) < 60
+        relay.signal(signal.SIGTERM)
+        assert is_reset(client)
+    assert relay.wait() == 0
+    last = None
+    manager.socket.settimeout(0.2)
+    with contextlib.suppress(TimeoutError):
+        while True:
+            last = extension(manager)
+    assert 0 < last <= 20
+
+
+def test_a_stop_asks_for_no_more_than_drain_timeout(relays, echo_server, manager):
+    text = "[hvrelay]\ndrain_timeout = 3s\n"
+    text += f"[forward a]\nlisten = tcp:127.0.0.1:0\nconnect = {echo_server.endpoint}\n"
+    relay = relays.run(text, env=manager.environment)
+    with connect(relay.address("a")) as client:
+        client.sendall(b"x")
+        assert client.recv(1) == b"x"
+        relay.signal(signal.SIGTERM)
+        first, second = extension(manager), extension(manager)
+        assert second < first <= 3 + 20
+        assert is_reset(client)
+    assert relay.wait() == 0
 
 
 def test_it_is_alive(relays, echo_server, manager):

@@ -27,6 +27,12 @@ static uv_async_t arrival;
 static atomic_uint arrived[SIGNALS]; /* since they were last looked at */
 static struct process_requests wanted;
 
+/* The manager waits for EXTENSION ms from each message on, and for GRACE ms beyond the time that
+ * the sessions have, for what is left to do then. */
+enum { EXTENSION = 30000, EXTENSION_PAUSE = 2000, GRACE = 10000 };
+static uv_timer_t extension;
+static uint64_t stop_due; /* loop time, ms */
+
 /* A standard stream that is closed would lend its number to the next socket. It is opened the wrong
  * way round, so that its use fails. */
 static void fill_gaps(void)
@@ -106,6 +112,7 @@ int process_listen(uv_loop_t *loop, const struct process_requests *requests)
     struct sigaction action = {.sa_flags = SA_RESTART};
     int status = uv_async_init(loop, &arrival, on_arrival);
 
+    uv_timer_init(loop, &extension);
     wanted = *requests;
     for (int i = 0; i < SIGNALS && status == 0; i++) {
         action.sa_handler = numbers[i] == SIGHUP && !wanted.reload ? on_hangup : on_signal;
@@ -121,6 +128,7 @@ void process_ignore(void)
     for (int i = 0; i < SIGNALS; i++)
         signal(numbers[i], SIG_IGN);
     uv_close((uv_handle_t *)&arrival, NULL);
+    uv_close((uv_handle_t *)&extension, NULL);
 }
 
 static void notify(const char *text)
@@ -166,6 +174,29 @@ void process_tell_reloading(void)
 void process_tell_stopping(void)
 {
     notify("STOPPING=1\nSTATUS=stopping, sessions may end");
+}
+
+static void extend_stop(uv_timer_t *timer)
+{
+    uint64_t now = uv_now(timer->loop);
+    uint64_t left = stop_due > now ? stop_due - now : 0;
+    char text[64];
+
+    snprintf(text, sizeof text, "EXTEND_TIMEOUT_USEC=%" PRIu64,
+             ((left < EXTENSION ? left : EXTENSION) + GRACE) * 1000);
+    notify(text);
+    if (left == 0)
+        uv_timer_stop(timer);
+}
+
+/* Without it the manager kills the process, and its sessions, after TimeoutStopSec=. */
+void process_extend_stop(uint64_t most)
+{
+    uint64_t now = uv_now(extension.loop);
+
+    stop_due = most < UINT64_MAX - now ? now + most : UINT64_MAX;
+    uv_timer_start(&extension, extend_stop, EXTENSION_PAUSE, EXTENSION_PAUSE);
+    extend_stop(&extension);
 }
 
 void process_tell_alive(void)

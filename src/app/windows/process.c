@@ -170,6 +170,12 @@ void process_tell_stopping(void)
         watcher->stopping();
 }
 
+/* Windows does not wait longer than it was set up to. */
+void process_extend_stop(uint64_t most)
+{
+    (void)most;
+}
+
 uint64_t process_watchdog_interval(void)
 {
     return 0;
