@@ -30,7 +30,8 @@ void client_introduce(struct peer *client, unsigned number)
     assert_int_equal(peer_send(client, hello, sizeof hello), sizeof hello);
 }
 
-unsigned target_introduced(struct peer *target)
+/* False: the connection has ended before. */
+static bool read_introduction(struct peer *target, unsigned *client)
 {
     unsigned char hello[PATTERN_LOCATABLE];
     struct peer_want want = {.peer = target, .read = true};
@@ -43,13 +44,21 @@ unsigned target_introduced(struct peer *target)
                      sizeof hello);
         long n = peer_recv(target, hello + have, sizeof hello - have);
         if (n < 0)
-            fail_msg("a connection ended after %zu of its client's first %zu bytes", have,
-                     sizeof hello);
+            return false;
         have += (size_t)n;
     }
     if (!pattern_locate(hello, sizeof hello, &number, &offset) || offset != 0)
         fail_msg("the first bytes at the target are not those of any client");
-    return number - 1;
+    *client = number - 1;
+    return true;
+}
+
+unsigned target_introduced(struct peer *target)
+{
+    unsigned client = 0;
+    if (!read_introduction(target, &client))
+        fail_msg("a connection ended before its client's first bytes had come");
+    return client;
 }
 
 void expect_no_target(const struct suite *suite)
@@ -107,20 +116,35 @@ void bystander_close(struct suite *suite)
     expect_log_done(suite, suite->bystander_bytes, suite->bystander_bytes);
 }
 
+/* The next client that says who it is gets its target. Those who vanished in line before say
+ * nothing.
+ */
+static struct session *serve_next(struct suite *suite, struct session *sessions)
+{
+    unsigned client = 0;
+    struct peer *target = target_accept(suite);
+    while (!read_introduction(target, &client)) {
+        peer_close(target);
+        target = target_accept(suite);
+    }
+    sessions[client].target = target;
+    session_echo(&sessions[client], 100);
+    return &sessions[client];
+}
+
 void expect_places(struct suite *suite)
 {
-    struct session held[LIMIT], waiting;
+    struct session sessions[LIMIT + 1], *served[LIMIT];
 
-    for (size_t i = 0; i < LIMIT; i++) {
-        held[i] = session_open(suite, LIMITED);
-        session_echo(&held[i], 100);
+    for (unsigned i = 0; i <= LIMIT; i++) {
+        sessions[i] = (struct session){client_open(suite, LIMITED), NULL};
+        client_introduce(sessions[i].client, i);
     }
-    waiting.client = client_open(suite, LIMITED);
+    for (size_t i = 0; i < LIMIT; i++)
+        served[i] = serve_next(suite, sessions);
     expect_no_target(suite);
-    session_close(&held[0]);
-    waiting.target = target_accept(suite);
-    session_echo(&waiting, 100);
-    session_close(&waiting);
-    for (size_t i = 1; i < LIMIT; i++)
-        session_close(&held[i]);
+    session_close(served[0]);
+    served[0] = serve_next(suite, sessions);
+    for (size_t i = 0; i < LIMIT; i++)
+        session_close(served[i]);
 }

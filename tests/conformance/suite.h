@@ -109,7 +109,7 @@ void bystander_works(struct suite *suite);
 void bystander_close(struct suite *suite);
 
 /* Ends the test unless LIMITED lets in LIMIT clients, and no more: each place was given back.
- * Nobody else may be there. */
+ * Clients that have vanished may still be in line. */
 void expect_places(struct suite *suite);
 
 /* Ends the test unless the relay has ended the connection of `peer`, whose receiving side may have
