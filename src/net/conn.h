@@ -30,9 +30,9 @@ void incoming_refuse(const struct incoming *incoming);
 int conn_open_single(struct conn *conn, struct loop *loop, const struct endpoint *endpoint,
                      struct err *err);
 
-/* Calls `ready` from the loop whenever conn_lost may have changed: until the conn is closed or
- * given to a pump, or, after conn_streams, until it is closed. `owner` of the conn is the caller's
- * to set. Systems that cannot see it never call. */
+/* Calls `ready` from the loop whenever conn_lost or conn_pending_error may have changed: until the
+ * conn is closed or given to a pump, or, after conn_streams, until it is closed. `owner` of the
+ * conn is the caller's to set. Systems that cannot see it never call. */
 void conn_watch_loss(struct conn *conn, void (*ready)(struct conn *conn));
 
 /* True where the peer has reset the stream, or has closed it for good and left nothing to deliver

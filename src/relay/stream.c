@@ -404,6 +404,10 @@ struct relay *stream_start(struct loop *loop, const struct relay_plan *plan, str
     init_way(relay, plan, CLIENT, reader[CLIENT], writer[TARGET]);
     init_way(relay, plan, TARGET, reader[TARGET], writer[CLIENT]);
     for (int side = CLIENT; side <= TARGET; side++) {
+        if (reader[side] != writer[side]) { /* a writer that is lost is no event of its reader */
+            relay->side[side]->owner = &relay->ways[side];
+            conn_watch_loss(relay->side[side], on_loss);
+        }
         if (start_reading(&relay->ways[side]) != 0) /* told from the loop, where it fails again */
             timer_set(&loop->timers, &relay->ways[side].later, 0);
     }

@@ -1,12 +1,13 @@
 """The program under test: run to its end, or as a child with its ready lines and its log."""
 
+import contextlib
 import os
 import re
 import signal
 import subprocess
 import threading
 
-from deadline import PATIENCE
+from deadline import PATIENCE, eventually
 
 HVRELAY = os.environ.get("HVRELAY", "")
 ENVIRONMENT = {**os.environ, "LC_ALL": "C"}
@@ -127,6 +128,24 @@ class Relay:
 
     def signal(self, number):
         self.process.send_signal(number)
+
+    def _is_frozen(self):
+        folder = f"/proc/{self.pid}/task"
+        states = []
+        for thread in os.listdir(folder):
+            with open(f"{folder}/{thread}/stat") as file:
+                states.append(file.read().rpartition(")")[2].split()[0])
+        return set(states) == {"T"}
+
+    @contextlib.contextmanager
+    def frozen(self):
+        """All that happens meanwhile comes to it in one turn of its loops, in that order."""
+        self.signal(signal.SIGSTOP)
+        try:
+            eventually(self._is_frozen, "a stop of all threads")
+            yield
+        finally:
+            self.signal(signal.SIGCONT)
 
     def wait(self):
         """The exit code, once the program has ended and all it said is here."""

@@ -1,5 +1,6 @@
 """`connect`: standard input and output as a stream, whatever they are."""
 
+import contextlib
 import hashlib
 import os
 import signal
@@ -9,7 +10,7 @@ import threading
 
 import pytest
 
-from deadline import PATIENCE
+from deadline import PATIENCE, eventually
 from peers import (
     accept,
     endpoint_of,
@@ -140,6 +141,92 @@ def test_the_target_may_end_first(relays):
             relay.process.stdin.close()
             assert read_to_end(server) == b"wait"
     assert relay.wait() == 0
+
+
+PUMPS = ["auto", "splice", "copy", "stream"]
+
+
+@contextlib.contextmanager
+def connected(relays, where, *settings, **options):
+    """A relay whose standard input and output are in use, and its target's end of the session."""
+    with listen(where) as target:
+        words = [word for setting in settings for word in ("-o", setting)]
+        options = {"stdin": subprocess.PIPE, **options}
+        relay = relays.start("connect", endpoint_of(target), *words, **options)
+        with accept(target) as server:
+            relay.process.stdin.write(b"x")
+            relay.process.stdin.flush()
+            assert read_exactly(server, 1) == b"x"
+            yield relay, server
+
+
+def where_of(family, folder):
+    return ("127.0.0.1", 0) if family == "tcp" else f"{folder}/target"
+
+
+@pytest.mark.parametrize("last", [b"", b"last words"])
+@pytest.mark.parametrize("family", ["tcp", "unix"])
+@pytest.mark.parametrize("pump", PUMPS)
+def test_both_ends_in_one_turn(relays, folder, pump, family, last):
+    """The target's end closes standard output; the input that came with it is not forgotten."""
+    where = where_of(family, folder)
+    with connected(relays, where, f"pump={pump}") as (relay, server):
+        with relay.frozen():
+            server.sendall(b"bye\n")
+            server.shutdown(socket.SHUT_WR)
+            relay.process.stdin.write(last)
+            relay.process.stdin.close()
+        assert read_to_end(server) == last
+        assert relay.wait() == 0
+    assert relay.output == ["bye"]
+
+
+@pytest.mark.parametrize("family", ["tcp", "unix"])
+@pytest.mark.parametrize("pump", PUMPS[:3])
+def test_an_output_that_vanishes_as_the_target_ends(relays, folder, pump, family):
+    """All that was to be written has been: nothing is lost. (libuv reads the target's end only after
+    the loss was seen: with it the session is reported as broken.)
+    """
+    read_end, write_end = os.pipe()
+    where = where_of(family, folder)
+    with connected(relays, where, f"pump={pump}", stdout=write_end) as (relay, server):
+        os.close(write_end)
+        with relay.frozen():
+            server.shutdown(socket.SHUT_WR)
+            os.close(read_end)
+            relay.process.stdin.write(b"last words")
+            relay.process.stdin.close()
+        assert read_to_end(server) == b"last words"
+        assert relay.wait() == 0
+
+
+@pytest.mark.parametrize("pump", PUMPS)
+def test_an_output_that_vanishes_while_all_is_quiet(relays, pump):
+    """It ends at once, not with the next byte."""
+    read_end, write_end = os.pipe()
+    where = ("127.0.0.1", 0)
+    settings = (f"pump={pump}", "log_level=info")
+    with connected(relays, where, *settings, stdout=write_end) as (relay, _):
+        os.close(write_end)
+        os.close(read_end)
+        assert relay.wait() == 1
+        relay.process.stdin.close()
+    relay.wait_log("client: broken pipe")
+
+
+@pytest.mark.parametrize("pump", PUMPS)
+def test_an_output_that_others_use_too_blocks_again(relays, pump):
+    """However the relay ends: else a shell's next program would fail with EAGAIN."""
+    ours, its = socket.socketpair()
+    with ours, its:
+        where = ("127.0.0.1", 0)
+        with connected(relays, where, f"pump={pump}", stdout=its) as (relay, _):
+            eventually(lambda: not os.get_blocking(its.fileno()), "use of the output")
+            relay.signal(signal.SIGTERM)
+            relay.signal(signal.SIGINT)
+            assert relay.wait() == 1
+            relay.process.stdin.close()
+        assert os.get_blocking(its.fileno())
 
 
 def test_a_target_that_refuses():

@@ -43,7 +43,7 @@ static void on_event(struct watch *watch, uint32_t events)
         conn->hangup = true;
     if (events & EPOLLHUP)
         conn->closed = true;
-    if (events & EPOLLERR)
+    if (events & EPOLLERR && !conn->half) /* of the reader, the next read tells the error */
         conn->failed = true;
     if (events & EPOLLPRI)
         conn->urgent = conn->stops_short = true;
@@ -102,7 +102,7 @@ static void unwatch(struct conn *conn)
         loop_unwatch(conn->loop, conn->wfd, &conn->watch);
 }
 
-/* The descriptor, whoever drives it now. */
+/* The descriptors, whoever drives them now; -1 where closed. */
 static int conn_fd(const struct conn *conn)
 {
     int fd = conn->rfd;
@@ -112,13 +112,25 @@ static int conn_fd(const struct conn *conn)
     return fd;
 }
 
+static int writer_fd(const struct conn *conn)
+{
+    int fd = conn->wfd;
+
+    if (conn->streams && conn->streams->open == 2)
+        uv_fileno((const uv_handle_t *)&conn->streams->handles[1].pipe, &fd);
+    return fd;
+}
+
 /* libuv waits for nothing on a stream whose EOF it has read; errors and hang-ups are told to anyone
  * who has registered it. */
 void conn_watch_loss(struct conn *conn, void (*ready)(struct conn *conn))
 {
     conn->ready = ready;
-    if (conn->streams)
-        (void)loop_watch(conn->loop, conn_fd(conn), EPOLLET, &conn->watch);
+    if (!conn->streams)
+        return;
+    (void)loop_watch(conn->loop, conn_fd(conn), EPOLLET, &conn->watch);
+    if (writer_fd(conn) >= 0)
+        (void)loop_watch(conn->loop, writer_fd(conn), EPOLLET, &conn->watch);
 }
 
 /* On vsock a full close looks like a half-close to all but a write, even one of nothing. */
@@ -157,7 +169,7 @@ bool conn_has_unread(struct conn *conn)
 
 int conn_pending_error(struct conn *conn)
 {
-    int error = conn->socket ? conn_take_error(conn) : 0;
+    int error = conn->socket || conn->failed ? conn_take_error(conn) : 0;
 
     return error == 0 ? 0 : uv_translate_sys_error(-error);
 }
@@ -208,13 +220,22 @@ static void let_block_again(int fd)
         fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
 }
 
+/* The writer is to be closed. An event of its error may still come in this turn. */
+static void leave_writer(struct conn *conn)
+{
+    int fd = writer_fd(conn);
+
+    let_block_again(fd);
+    loop_unwatch_one(conn->loop, fd);
+    conn->half = true;
+}
+
 int conn_shutdown(struct conn *conn)
 {
     if (conn->socket)
         return shutdown(conn->wfd, SHUT_WR) == 0 ? 0 : -errno;
     if (conn->wfd != conn->rfd) {
-        let_block_again(conn->wfd);
-        loop_unwatch(conn->loop, conn->wfd, &conn->watch);
+        leave_writer(conn);
         close(conn->wfd);
         conn->wfd = -1;
     }
@@ -319,8 +340,10 @@ void conn_close_writer(struct conn *conn)
 {
     uv_handle_t *writer = (uv_handle_t *)&conn->streams->handles[1].pipe;
 
-    if (!uv_is_closing(writer))
-        uv_close(writer, on_stream_closed);
+    if (uv_is_closing(writer))
+        return;
+    leave_writer(conn);
+    uv_close(writer, on_stream_closed);
 }
 
 static void close_streams(struct conn_streams *streams)
@@ -337,14 +360,14 @@ void conn_close(struct conn *conn, enum conn_end how)
 {
     if (conn->family == FAMILY_TCP)
         sock_reset_on_close(conn_fd(conn), how == CONN_RESET);
+    if (conn->family == FAMILY_STDIO) {
+        let_block_again(conn_fd(conn));
+        let_block_again(writer_fd(conn));
+    }
     if (conn->streams)
         close_streams(conn->streams);
     if (conn->loop)
         loop_forget(conn->loop, &conn->watch);
-    if (conn->family == FAMILY_STDIO) {
-        let_block_again(conn->rfd);
-        let_block_again(conn->wfd);
-    }
     if (conn->wfd >= 0 && conn->wfd != conn->rfd)
         close(conn->wfd);
     if (conn->rfd >= 0)

@@ -27,6 +27,7 @@ struct conn {
     bool stops_short : 1; /* a short read does not mean that nothing is left */
     bool urgent : 1;      /* urgent data came: a read stops there, and splice never goes on */
     bool pollable : 1;    /* not a regular file: those are always ready */
+    bool half : 1;        /* its writer, a descriptor of its own, is closed */
 };
 
 struct incoming {

@@ -143,8 +143,13 @@ void loop_forget(struct loop *loop, struct watch *watch)
     }
 }
 
-void loop_unwatch(struct loop *loop, int fd, struct watch *watch)
+void loop_unwatch_one(struct loop *loop, int fd)
 {
     epoll_ctl(loop->epoll, EPOLL_CTL_DEL, fd, NULL);
+}
+
+void loop_unwatch(struct loop *loop, int fd, struct watch *watch)
+{
+    loop_unwatch_one(loop, fd);
     loop_forget(loop, watch);
 }

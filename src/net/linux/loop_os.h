@@ -41,6 +41,10 @@ int loop_watch(struct loop *loop, int fd, uint32_t events, struct watch *watch);
  * must still be open: a duplicate elsewhere would keep the registration alive. */
 void loop_unwatch(struct loop *loop, int fd, struct watch *watch);
 
+/* Takes one of several descriptors out that share the watch. Events of this turn still come, those
+ * of this descriptor too: edge-triggered ones of the others would not come again. */
+void loop_unwatch_one(struct loop *loop, int fd);
+
 /* As loop_unwatch for a descriptor whose last reference is about to be closed: the kernel drops
  * the registration by itself, one system call saved. */
 void loop_forget(struct loop *loop, struct watch *watch);
