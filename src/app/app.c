@@ -298,6 +298,7 @@ static void run_until_stopped(struct app *app)
     loop_run(&app->loop);
     for (unsigned i = 0; i < app->crew.count; i++)
         worker_join(&app->crew.workers[i]);
+    crew_assert_empty(&app->crew);
 }
 
 static enum app_status run(const struct config *config, const char *path)

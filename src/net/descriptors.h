@@ -17,6 +17,9 @@ void descriptors_count(void);
 bool descriptors_take(int count, int leave);
 void descriptors_give(int count);
 
+/* How many could be taken now. */
+int descriptors_left(void);
+
 /* How many there are in all, in use or not. */
 int descriptors_total(void);
 

@@ -2,6 +2,7 @@
 
 #include "net/descriptors.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -49,33 +50,75 @@ struct forward *forward_share(struct forward *forward)
 
 void forward_release(struct forward *forward)
 {
-    if (atomic_fetch_sub(&forward->users, 1) == 1)
-        free(forward);
+    if (atomic_fetch_sub(&forward->users, 1) > 1)
+        return;
+    assert(atomic_load(&forward->sessions) == 0 && atomic_load(&forward->pending) == 0);
+    free(forward);
 }
 
-/* Counts up to the limit; 0 is none. */
+/* What is counted for a session, and the limits of it (0: none), in the order in which it is taken.
+ * The descriptors come last. */
+enum { COUNTS = 3 };
+
+struct counts {
+    atomic_uint *count[COUNTS];
+    unsigned most[COUNTS];
+};
+
+static struct counts counts_of(struct forward *forward, const struct terms *terms,
+                               struct totals *totals)
+{
+    return (struct counts){
+        {&forward->sessions, &forward->pending, &totals->sessions},
+        {terms->config.max_sessions, terms->config.max_pending,
+         atomic_load(&totals->most_sessions)},
+    };
+}
+
+static bool have_room(const struct counts *counts)
+{
+    for (int i = 0; i < COUNTS; i++) {
+        if (counts->most[i] > 0 && atomic_load(counts->count[i]) >= counts->most[i])
+            return false;
+    }
+    return descriptors_left() >= DESCRIPTORS;
+}
+
+/* Counts up, but never above the limit, not even for a moment. */
 static bool take(atomic_uint *count, unsigned most)
 {
-    if (atomic_fetch_add(count, 1) < most || most == 0)
-        return true;
-    atomic_fetch_sub(count, 1);
+    unsigned value = atomic_load(count);
+
+    while (most == 0 || value < most) {
+        if (atomic_compare_exchange_weak(count, &value, value + 1))
+            return true;
+    }
     return false;
 }
 
-static bool take_places(struct forward *forward, const struct terms *terms, struct totals *totals)
+/* All, or nothing after all. */
+static bool take_all(const struct counts *counts)
 {
-    unsigned most_pending = terms->config.max_pending;
+    int taken = 0;
 
-    if (most_pending > 0 && atomic_load(&forward->pending) >= most_pending)
-        return false;
-    if (!take(&forward->sessions, terms->config.max_sessions))
-        return false;
-    if (take(&totals->sessions, atomic_load(&totals->most_sessions))) {
-        if (descriptors_take(DESCRIPTORS, 0))
+    while (taken < COUNTS && take(counts->count[taken], counts->most[taken]))
+        taken++;
+    if (taken == COUNTS && descriptors_take(DESCRIPTORS, 0))
+        return true;
+    while (taken-- > 0)
+        atomic_fetch_sub(counts->count[taken], 1);
+    return false;
+}
+
+/* Another gate may find no room because of what is taken here for a moment, and wait. So this gate
+ * asks again until it has its place or somebody else has: whoever that is wakes the other one. See
+ * tests/unit/room_model.c. */
+static bool take_places(const struct counts *counts)
+{
+    while (have_room(counts)) {
+        if (take_all(counts))
             return true;
-        atomic_fetch_sub(&totals->sessions, 1);
     }
-    atomic_fetch_sub(&forward->sessions, 1);
     return false;
 }
 
@@ -83,14 +126,20 @@ enum entry forward_enter(struct forward *forward, const struct terms *terms, str
                          uint64_t now, uint64_t *wait)
 {
     uint64_t rate = terms->config.accept_rate;
+    const struct counts counts = counts_of(forward, terms, totals);
 
     if (rate > 0 && throttle_ask(&forward->accepts, rate, 1, now, wait) == 0)
         return ENTRY_LATER;
-    if (!take_places(forward, terms, totals))
+    if (!take_places(&counts))
         return ENTRY_FULL;
     if (rate > 0)
         throttle_pay(&forward->accepts, rate, 1, now);
     return ENTRY_GRANTED;
+}
+
+void forward_answered(struct forward *forward)
+{
+    atomic_fetch_sub(&forward->pending, 1);
 }
 
 void forward_leave(struct forward *forward, struct totals *totals)

@@ -50,11 +50,15 @@ enum entry {
     ENTRY_LATER, /* accept_rate: see *wait */
 };
 
-/* Takes a place for one more session, and the descriptors it will need. `now` is uv_hrtime. */
+/* Takes a place for one more session, which is pending, and the descriptors it will need. `now` is
+ * uv_hrtime. */
 enum entry forward_enter(struct forward *forward, const struct terms *terms, struct totals *totals,
                          uint64_t now, uint64_t *wait);
 
-/* Gives back what forward_enter took. */
+/* It is pending no longer: its target has answered, or never will. Comes before forward_leave. */
+void forward_answered(struct forward *forward);
+
+/* Gives back the rest of what forward_enter took. */
 void forward_leave(struct forward *forward, struct totals *totals);
 
 /* Logs how often what has been told once has happened since. True where there was any. */

@@ -64,10 +64,14 @@ static void on_later(struct timer *timer)
     acceptor_resume(&list_entry(timer, struct gate, later)->acceptor);
 }
 
+/* Another gate may have found no room because of this place. */
 static void leave(struct gate *gate)
 {
-    if (!gate->turning_away)
+    if (!gate->turning_away) {
+        forward_answered(gate->forward);
         forward_leave(gate->forward, &gate->worker->crew->totals);
+        crew_tell_room(gate->worker->crew);
+    }
     gate->turning_away = false;
 }
 

@@ -71,9 +71,8 @@ static void log_end(const struct session *session, enum log_level level, const c
 static void end_dial(struct session *session)
 {
     session->dial = NULL;
-    atomic_fetch_sub(&session->forward->pending, 1);
-    if (session->terms->config.max_pending > 0)
-        crew_tell_room(session->worker->crew);
+    forward_answered(session->forward);
+    crew_tell_room(session->worker->crew); /* terms that are newer may have a max_pending */
 }
 
 /* The session never got as far as a relay. */
@@ -236,7 +235,6 @@ static void dial_target(struct session *session)
         .arg = session->worker->crew,
     };
 
-    atomic_fetch_add(&session->forward->pending, 1);
     session->dial =
         dial_start(&session->worker->loop, &plan, &session->target, on_dialled, session);
     if (!session->dial) {
@@ -259,6 +257,7 @@ void session_start(struct worker *worker, struct forward *forward, struct terms 
         if (!session)
             incoming_refuse(incoming);
         free(session);
+        forward_answered(forward);
         if (forward->single) /* it was the only one */
             atomic_fetch_add(&forward->broken, 1);
         worker_session_ended(worker, forward);

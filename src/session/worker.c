@@ -1,5 +1,6 @@
 #include "session/worker.h"
 
+#include "net/descriptors.h"
 #include "session/gate.h"
 #include "session/session.h"
 
@@ -82,6 +83,14 @@ void crew_tell_room(struct crew *crew)
     first = atomic_fetch_add(&crew->turn, 1);
     for (unsigned i = 0; i < crew->count; i++)
         wake(&crew->workers[(first + i) % crew->count]);
+}
+
+void crew_assert_empty(const struct crew *crew)
+{
+    assert(atomic_load(&crew->totals.sessions) == 0);
+    assert(atomic_load(&crew->waiting) == 0);
+    assert(descriptors_left() == descriptors_total());
+    (void)crew;
 }
 
 bool worker_tells(struct worker *worker, struct repeat *repeat)

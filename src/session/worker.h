@@ -75,6 +75,9 @@ void worker_session_ended(struct worker *worker, struct forward *forward);
 /* From any thread: there may be room for what waits at a limit. */
 void crew_tell_room(struct crew *crew);
 
+/* Once all workers have ended: asserts that all places and descriptors have been given back. */
+void crew_assert_empty(const struct crew *crew);
+
 /* On a worker's thread: the message was swallowed; the main loop will sum up. Else it is to be
  * told now. */
 bool worker_tells(struct worker *worker, struct repeat *repeat);

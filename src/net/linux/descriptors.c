@@ -47,15 +47,23 @@ void descriptors_count(void)
 
 bool descriptors_take(int count, int leave)
 {
-    if (atomic_fetch_sub(&available, count) - count >= leave)
-        return true;
-    atomic_fetch_add(&available, count);
+    int left = atomic_load(&available);
+
+    while (left - count >= leave) { /* never below, not even for a moment: see forward.c */
+        if (atomic_compare_exchange_weak(&available, &left, left - count))
+            return true;
+    }
     return false;
 }
 
 void descriptors_give(int count)
 {
     atomic_fetch_add(&available, count);
+}
+
+int descriptors_left(void)
+{
+    return atomic_load(&available);
 }
 
 int descriptors_total(void)
