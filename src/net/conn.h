@@ -7,6 +7,7 @@
 
 #include "net/endpoint.h"
 #include "net/loop.h"
+#include "net/sock_options.h"
 
 #include "conn_os.h" /* struct conn; struct incoming: an accepted stream on its way to one */
 
@@ -26,9 +27,10 @@ int conn_move(struct conn *to, struct conn *from);
 /* Resets what an acceptor has accepted and nobody wants. */
 void incoming_refuse(const struct incoming *incoming);
 
-/* Opens the one stream that `stdio` or `fd:N` is. It can be had once. Returns 0 or -1. */
+/* Opens the one stream that `stdio` or `fd:N` is, with the options where it is a socket. It can be
+ * had once. Returns 0 or -1. */
 int conn_open_single(struct conn *conn, struct loop *loop, const struct endpoint *endpoint,
-                     struct err *err);
+                     const struct sock_options *options, struct err *err);
 
 /* Calls `ready` from the loop whenever conn_lost or conn_pending_error may have changed: until the
  * conn is closed or given to a pump, or, after conn_streams, until it is closed. `owner` of the

@@ -183,7 +183,8 @@ static void start_round(struct dial *dial)
 
     dial->asked_anew = false;
     if (family_is_single(dial->plan.target->family)) {
-        if (conn_open_single(dial->conn, dial->loop, dial->plan.target, &dial->err) != 0)
+        if (conn_open_single(dial->conn, dial->loop, dial->plan.target, dial->plan.options,
+                             &dial->err) != 0)
             dial->give_up = 0; /* no later round could do better */
         end_at_once(dial);
         return;

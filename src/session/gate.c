@@ -89,6 +89,8 @@ static void turn_away(struct gate *gate, const struct incoming *incoming, const 
 
     incoming_refuse(incoming);
     leave(gate);
+    if (gate->forward->single)
+        worker_single_failed(gate->worker, gate->forward);
     if (!worker_tells(gate->worker, repeat))
         return;
     peer_format(peer, text, sizeof text);

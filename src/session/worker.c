@@ -114,6 +114,13 @@ void worker_session_ended(struct worker *worker, struct forward *forward)
     end_if_drained(worker);
 }
 
+void worker_single_failed(struct worker *worker, struct forward *forward)
+{
+    atomic_fetch_add(&forward->broken, 1);
+    atomic_fetch_add(&forward->ended, 1);
+    uv_async_send(worker->crew->notice);
+}
+
 static void on_wake(uv_async_t *async)
 {
     struct worker *worker = async->data;

@@ -72,6 +72,9 @@ void worker_join(struct worker *worker);
 /* On the worker's thread: a session of that forward has ended, its place is free. */
 void worker_session_ended(struct worker *worker, struct forward *forward);
 
+/* On the worker's thread: the one stream of a single forward was turned away. */
+void worker_single_failed(struct worker *worker, struct forward *forward);
+
 /* From any thread: there may be room for what waits at a limit. */
 void crew_tell_room(struct crew *crew);
 

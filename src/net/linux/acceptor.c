@@ -102,7 +102,8 @@ static void accept_all(struct acceptor *acceptor)
 /* The one stream that standard input and output, or a descriptor, are. */
 static void accept_single(struct acceptor *acceptor)
 {
-    struct peer peer = {.family = (uint8_t)acceptor->listener->endpoint.family};
+    const struct incoming *only = &acceptor->listener->only;
+    struct peer peer = {.family = (uint8_t)only->family};
 
     if (atomic_load(&acceptor->listener->taken) || !acceptor->owner->admit(acceptor))
         return;
@@ -110,7 +111,9 @@ static void accept_single(struct acceptor *acceptor)
         acceptor->owner->retract(acceptor);
         return;
     }
-    acceptor->owner->accepted(acceptor, &acceptor->listener->only, &peer);
+    if (only->family != FAMILY_STDIO)
+        sock_peer(only, &peer);
+    acceptor->owner->accepted(acceptor, only, &peer);
 }
 
 static void on_event(struct watch *watch, uint32_t events)

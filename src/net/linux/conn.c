@@ -364,6 +364,10 @@ void conn_close(struct conn *conn, enum conn_end how)
         let_block_again(conn_fd(conn));
         let_block_again(writer_fd(conn));
     }
+    if (conn->shared && conn->loop) {
+        loop_unwatch_one(conn->loop, conn_fd(conn));
+        loop_unwatch_one(conn->loop, writer_fd(conn));
+    }
     if (conn->streams)
         close_streams(conn->streams);
     if (conn->loop)
@@ -394,6 +398,7 @@ int conn_adopt(struct conn *conn, struct loop *loop, const struct incoming *inco
         incoming_refuse(incoming);
         conn_init(conn);
     }
+    conn->shared = incoming->inherited;
     return status;
 }
 
@@ -409,13 +414,14 @@ void incoming_refuse(const struct incoming *incoming)
 }
 
 int conn_open_single(struct conn *conn, struct loop *loop, const struct endpoint *endpoint,
-                     struct err *err)
+                     const struct sock_options *options, struct err *err)
 {
     struct incoming incoming;
     int status;
 
-    status = endpoint->family == FAMILY_STDIO ? sock_take_stdio(&incoming, err)
-                                              : sock_take_fd(endpoint->u.fd, &incoming, err);
+    status = endpoint->family == FAMILY_STDIO
+                 ? sock_take_stdio(&incoming, options, err)
+                 : sock_take_fd(endpoint->u.fd, &incoming, options, err);
     if (status != 0)
         return -1;
     status = conn_adopt(conn, loop, &incoming);

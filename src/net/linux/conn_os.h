@@ -27,12 +27,14 @@ struct conn {
     bool stops_short : 1; /* a short read does not mean that nothing is left */
     bool urgent : 1;      /* urgent data came: a read stops there, and splice never goes on */
     bool pollable : 1;    /* not a regular file: those are always ready */
-    bool half : 1;        /* its writer, a descriptor of its own, is closed */
+    bool shared : 1; /* others may hold it open too: closing it does not take it out of epoll */
+    bool half : 1;   /* its writer, a descriptor of its own, is closed */
 };
 
 struct incoming {
     int rfd, wfd; /* open and non-blocking */
     enum family family;
+    bool inherited; /* whoever started the program may hold it open too */
 };
 
 /* Takes over open, non-blocking descriptors, which are closed with the conn, and registers them

@@ -256,10 +256,7 @@ static int open_tcp(struct listener *listener, const struct sock_options *option
 static void add_inherited(struct listener *listener, int fd, enum family family,
                           const struct sock_options *options)
 {
-    struct address bound = {.length = sizeof bound.sa, .family = family};
-
-    getsockname(fd, (struct sockaddr *)&bound.sa, &bound.length);
-    sock_set_options(fd, &bound, options);
+    sock_set_options(fd, family, options);
     listener->families[listener->count] = family;
     listener->fds[listener->count++] = fd;
 }
@@ -270,7 +267,7 @@ static int open_fd(struct listener *listener, const struct sock_options *options
     int listening = 0;
     socklen_t length = sizeof listening;
 
-    if (sock_take_fd(listener->endpoint.u.fd, &listener->only, err) != 0)
+    if (sock_take_fd(listener->endpoint.u.fd, &listener->only, options, err) != 0)
         return -1;
     getsockopt(listener->only.rfd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length);
     listener->single = !listening;
@@ -311,7 +308,7 @@ static int open_any(struct listener *listener, const struct sock_options *option
         return open_tcp(listener, options, err);
     case FAMILY_STDIO:
         listener->single = true;
-        return sock_take_stdio(&listener->only, err);
+        return sock_take_stdio(&listener->only, options, err);
     case FAMILY_FD:
         return open_fd(listener, options, err);
     case FAMILY_SYSTEMD:

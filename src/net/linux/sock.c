@@ -39,17 +39,6 @@ void sock_set_buffers(int fd, enum family family, const struct sock_options *opt
     }
 }
 
-/* Nobody vanishes silently from the loopback. */
-static bool is_loopback(const struct address *address)
-{
-    const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)&address->sa;
-    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)&address->sa;
-
-    if (address->sa.ss_family == AF_INET)
-        return ntohl(v4->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
-    return IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
-}
-
 void sock_reset_on_close(int fd, bool on)
 {
     struct linger linger = {.l_onoff = on, .l_linger = 0};
@@ -62,14 +51,14 @@ void sock_keep_urgent(int fd)
     set_int(fd, SOL_SOCKET, SO_OOBINLINE, 1);
 }
 
-static void set_tcp(int fd, const struct address *address, const struct sock_options *options)
+static void set_tcp(int fd, const struct sock_options *options)
 {
     sock_reset_on_close(fd, true);
     set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     sock_keep_urgent(fd);
     if (options->user_timeout)
         set_int(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, options->user_timeout);
-    if (options->keepalive && !is_loopback(address)) {
+    if (options->keepalive) {
         set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
         set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, (options->keepalive + 999) / 1000);
         set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL);
@@ -77,11 +66,13 @@ static void set_tcp(int fd, const struct address *address, const struct sock_opt
     }
 }
 
-void sock_set_options(int fd, const struct address *address, const struct sock_options *options)
+void sock_set_options(int fd, enum family family, const struct sock_options *options)
 {
-    if (address->family == FAMILY_TCP)
-        set_tcp(fd, address, options);
-    sock_set_buffers(fd, address->family, options);
+    if (family == FAMILY_TCP)
+        set_tcp(fd, options);
+    else if (family == FAMILY_UNIX)
+        sock_keep_urgent(fd);
+    sock_set_buffers(fd, family, options);
 }
 
 int sock_create(const struct address *address, const struct sock_options *options)
@@ -90,7 +81,7 @@ int sock_create(const struct address *address, const struct sock_options *option
 
     if (fd < 0)
         return uv_translate_sys_error(errno);
-    sock_set_options(fd, address, options);
+    sock_set_options(fd, address->family, options);
     return fd;
 }
 
@@ -105,6 +96,18 @@ void sock_credentials(int fd, struct peer *peer)
     peer->u.local.pid = (uint32_t)credentials.pid;
     peer->u.local.uid = credentials.uid;
     peer->u.local.gid = credentials.gid;
+}
+
+void sock_peer(const struct incoming *incoming, struct peer *out)
+{
+    struct address address = {.length = sizeof address.sa, .family = incoming->family};
+
+    if (getpeername(incoming->rfd, (struct sockaddr *)&address.sa, &address.length) != 0) {
+        *out = (struct peer){.family = FAMILY_FD};
+        return;
+    }
+    address_to_peer(&address, out);
+    sock_credentials(incoming->rfd, out);
 }
 
 int sock_family(int fd)
@@ -177,7 +180,7 @@ static void cover(int fd)
     close(null);
 }
 
-int sock_take_stdio(struct incoming *out, struct err *err)
+int sock_take_stdio(struct incoming *out, const struct sock_options *options, struct err *err)
 {
     static atomic_bool taken;
 
@@ -185,11 +188,12 @@ int sock_take_stdio(struct incoming *out, struct err *err)
         return err_set(err, UV_EBUSY, "standard input and output are in use by another session");
     if (!is_open_for(0, O_WRONLY) || !is_open_for(1, O_RDONLY))
         return err_system(err, UV_EBADF, "cannot use standard input and output");
+    out->inherited = true;
     out->family = FAMILY_STDIO;
     if (same_socket(0, 1) && sock_family(0) >= 0) {
         out->family = (enum family)sock_family(0);
         out->rfd = out->wfd = private_copy(0, O_RDWR);
-        sock_keep_urgent(out->rfd);
+        sock_set_options(out->rfd, out->family, options);
     } else {
         out->rfd = private_copy(0, O_RDONLY);
         out->wfd = private_copy(1, O_WRONLY);
@@ -202,18 +206,19 @@ int sock_take_stdio(struct incoming *out, struct err *err)
     return 0;
 }
 
-int sock_take_fd(int fd, struct incoming *out, struct err *err)
+int sock_take_fd(int fd, struct incoming *out, const struct sock_options *options, struct err *err)
 {
     int family = sock_family(fd);
 
     if (family < 0)
         return err_set(err, 0, "descriptor %d is not an open stream socket", fd);
+    out->inherited = true;
     out->family = (enum family)family;
     out->rfd = out->wfd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
     if (out->rfd < 0)
         return err_system(err, uv_translate_sys_error(errno), "cannot use descriptor %d", fd);
     fcntl(out->rfd, F_SETFL, fcntl(out->rfd, F_GETFL) | O_NONBLOCK);
-    sock_keep_urgent(out->rfd);
+    sock_set_options(out->rfd, out->family, options);
     cover(fd);
     return 0;
 }

@@ -10,8 +10,8 @@
  * their listener. Returns the descriptor, or a libuv error number. */
 int sock_create(const struct address *address, const struct sock_options *options);
 
-/* The same for a listening socket that somebody else has made. */
-void sock_set_options(int fd, const struct address *address, const struct sock_options *options);
+/* The same for a socket that somebody else has made. */
+void sock_set_options(int fd, enum family family, const struct sock_options *options);
 
 /* Whether a TCP socket's close is a reset. The options turn it on, and only an orderly close turns
  * it off: so a process that is killed, and for which the kernel closes, leaves no end that looks
@@ -32,8 +32,12 @@ void sock_credentials(int fd, struct peer *peer);
 int sock_family(int fd);
 
 /* Takes the process's standard input and output, or the socket `fd`, out of their numbers: private,
- * non-blocking, closed on exec. Works once for each. Returns 0 or -1. */
-int sock_take_stdio(struct incoming *out, struct err *err);
-int sock_take_fd(int fd, struct incoming *out, struct err *err);
+ * non-blocking, closed on exec, a socket with the options of its family. Works once for each.
+ * Returns 0 or -1. */
+int sock_take_stdio(struct incoming *out, const struct sock_options *options, struct err *err);
+int sock_take_fd(int fd, struct incoming *out, const struct sock_options *options, struct err *err);
+
+/* Who is at the other end of an inherited stream, as far as its family can tell. */
+void sock_peer(const struct incoming *incoming, struct peer *out);
 
 #endif

@@ -258,10 +258,12 @@ int conn_move(struct conn *to, struct conn *from)
 }
 
 int conn_open_single(struct conn *conn, struct loop *loop, const struct endpoint *endpoint,
-                     struct err *err)
+                     const struct sock_options *options, struct err *err)
 {
     struct incoming incoming;
     int status;
+
+    (void)options; /* standard input and output are no socket */
 
     if (sock_check_standard(err) != 0 || sock_take_single(endpoint, &incoming, err) != 0)
         return -1;
