@@ -6,6 +6,20 @@
 #include <string.h>
 #include <uv.h>
 
+/* A peer that IPv6 shows as ::ffff:a.b.c.d is an IPv4 one (address_to_peer): so is such a rule. */
+static void unmap(struct access_rule *rule)
+{
+    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+    uint8_t *address = rule->u.network.address;
+
+    if (!rule->u.network.v6 || rule->u.network.prefix < 96 ||
+        memcmp(address, mapped, sizeof mapped) != 0)
+        return;
+    memcpy(address, address + 12, 4);
+    rule->u.network.v6 = false;
+    rule->u.network.prefix = (uint8_t)(rule->u.network.prefix - 96);
+}
+
 static int parse_network(const char *text, struct access_rule *rule)
 {
     char address[64];
@@ -26,6 +40,7 @@ static int parse_network(const char *text, struct access_rule *rule)
     if (slash && text_number(slash + 1, prefix, &prefix) != 0)
         return -1;
     rule->u.network.prefix = (uint8_t)prefix;
+    unmap(rule);
     return 0;
 }
 

@@ -119,6 +119,8 @@ static void set_from_argument(struct reader *reader, const char *setting)
                         nearest);
     } else if (key_set(key, structure, equals + 1, &err) != 0) {
         reader_complain(reader, 0, "%s: %s", name, err.msg);
+    } else if (structure == reader->config->forwards) {
+        reader_note_key(reader, structure, key);
     }
 }
 

@@ -166,16 +166,23 @@ static bool is_endpoint_key(const char *name)
     return strcmp(name, "listen") == 0 || strcmp(name, "connect") == 0;
 }
 
-/* The current section's key was set: an endpoint of a forward can be checked later. */
-static void note_endpoint(struct reader *reader, const char *name)
+void reader_note_key(struct reader *reader, const struct forward_config *forward,
+                     const struct key *key)
 {
-    struct note *note;
+    bool is_default = forward == &reader->defaults;
+    struct note *note = is_default ? NULL : &reader->notes[reader->config->count - 1];
 
-    if (reader->section.keys != forward_keys || reader->section.structure == &reader->defaults)
+    if (key->repeats)
+        (is_default ? reader->default_rules : note->rules)[forward->access.count - 1] =
+            reader->line;
+    if (is_default)
         return;
-    note = &reader->notes[reader->config->count - 1];
-    note->can_listen = note->can_listen || strcmp(name, "listen") == 0;
-    note->can_connect = note->can_connect || strcmp(name, "connect") == 0;
+    note->can_listen = note->can_listen || strcmp(key->name, "listen") == 0;
+    note->can_connect = note->can_connect || strcmp(key->name, "connect") == 0;
+    if (strcmp(key->name, "socket_mode") == 0 || strcmp(key->name, "socket_owner") == 0) {
+        note->file_key = key->name;
+        note->file_line = reader->line;
+    }
 }
 
 /* Sets one key of the current section; inih calls it for each KEY = VALUE. */
@@ -210,8 +217,8 @@ static int on_key(void *user, const char *section_name, const char *name, const 
         reader_complain(reader, reader->line, "'%s' is each forward's own: it is no default", name);
     else if (key_set(key, section->structure, value, &err) != 0)
         reader_complain(reader, reader->line, "%s: %s", name, err.msg);
-    else
-        note_endpoint(reader, name);
+    else if (section->keys == forward_keys)
+        reader_note_key(reader, section->structure, key);
     return 1;
 }
 

@@ -27,6 +27,9 @@ struct note {
     int line;                     /* of its section */
     bool can_listen, can_connect; /* the endpoint was given, and makes sense */
     uint32_t hash;                /* of what it listens on */
+    int rules[ACCESS_RULES];      /* the lines of its access rules, but for those of [defaults] */
+    const char *file_key;         /* a key of its own that only a socket's file can have, or NULL */
+    int file_line;                /* and its line */
 };
 
 struct reader {
@@ -37,7 +40,8 @@ struct reader {
     struct forward_config defaults;
     struct section section; /* the one being read */
     int program_line, defaults_line;
-    struct note *notes; /* as many as config->count */
+    int default_rules[ACCESS_RULES]; /* the lines of the access rules in [defaults] */
+    struct note *notes;              /* as many as config->count */
     int complaints;
     config_complain *complain;
     void *arg;
@@ -51,6 +55,10 @@ void reader_run(struct reader *reader);
 
 /* Adds a forward, a copy of the defaults. Returns NULL where memory is short. */
 struct forward_config *reader_add_forward(struct reader *reader, const char *name);
+
+/* Remembers for the checks that the key was set in this forward, or in the defaults. */
+void reader_note_key(struct reader *reader, const struct forward_config *forward,
+                     const struct key *key);
 
 /* Reports what is wrong between forwards, and what this system can't do. */
 void reader_check(struct reader *reader);

@@ -30,8 +30,9 @@ from program import hvrelay
         (["deny=127.0.0.2"], True),
         (["deny=127.0.0.1", "allow=all"], False),
         (["allow=127.0.0.1", "deny=all"], True),
-        (["allow=::1"], False),
-        (["allow=cid=3"], False),
+        (["deny=::ffff:127.0.0.1"], False),
+        (["allow=::ffff:127.0.0.0/104"], True),
+        (["allow=::1", "allow=10.0.0.1"], False),
     ],
 )
 @pytest.mark.parametrize("listening", ["127.0.0.1", "*"])
@@ -77,6 +78,24 @@ def test_rules_for_users(relays, echo_server, folder, rule, allowed):
     with connect(f"{folder}/a.sock") as client:
         assert (exchange_or_nothing(client) == b"hello") == allowed
     assert echo_server.served == int(allowed)
+
+
+@pytest.mark.parametrize("rule, reason", [
+    ("deny=cid=3", "deny: a client of 'tcp:127.0.0.1:0' has no CID: the rule can never match"),
+    ("allow=user=0", "allow: a client of 'tcp:127.0.0.1:0' has no user: the rule can never match"),
+    ("allow=::1", "none of its 'allow' rules can match a client of 'tcp:127.0.0.1:0': nobody could"),
+])
+def test_a_rule_that_can_never_match(rule, reason):
+    done = hvrelay("forward", "tcp:127.0.0.1:0", "unix:@nobody", "-o", rule)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert reason in done.stderr
+
+
+@pytest.mark.parametrize("key", ["socket_mode=0600", "socket_owner=root"])
+def test_an_abstract_name_has_no_mode(folder, key):
+    done = hvrelay("forward", f"unix:@{folder}", "unix:@nobody", "-o", key)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "is no file, and any user may connect to it" in done.stderr
 
 
 WHO = ["daemon:bin", "games:games", "games:bin"]  # user:group, as which a client comes
@@ -190,12 +209,3 @@ def test_session_timeout_ends_busy_sessions_too(relays):
                     client.sendall(b"busy")
                     assert server.recv(4), "an end, not a reset"
     relay.wait_log("session 1: .*: broken after .*: session_timeout")
-
-
-def test_keepalive_is_for_other_machines(relays, echo_server):
-    """Nobody vanishes silently from the loopback; the options must do no harm there."""
-    relay = relays.forward(
-        "tcp:*:0", echo_server.endpoint, "keepalive=10s", "user_timeout=20s"
-    )
-    assert ask(("127.0.0.1", relay.address()[1])) == b"hello"
-    assert ask(("::1", relay.address()[1])) == b"hello"

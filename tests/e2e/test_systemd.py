@@ -261,6 +261,16 @@ def test_a_socket_of_no_such_name():
     assert "FileDescriptorName=ssh" in done.stderr
 
 
+def test_a_connected_socket_is_no_listener():
+    """Accept=yes hands over one stream: that is `fd:3`, and is said at once."""
+    ours, its = socket.socketpair()
+    with ours, its:
+        options = hand_over([(its, "web")])
+        done = hvrelay("forward", "systemd:web", "tcp:127.0.0.1:1", **options)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "descriptor 3 is no listening stream socket" in done.stderr
+
+
 def test_without_a_manager():
     done = hvrelay("forward", "systemd:web", "tcp:127.0.0.1:1")
     assert (done.returncode, done.stdout) == (1, "")

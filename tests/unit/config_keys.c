@@ -164,7 +164,7 @@ static void rules_repeat(void **state)
 
     (void)state;
     read_text(&reading, "[defaults]\ndeny = 10.0.0.1\n" FORWARD
-                        "allow = 10.0.0.0/8\ndeny = all\nallow = cid=3\n");
+                        "allow = 10.0.0.0/8\ndeny = all\nallow = ::1\n");
     assert_read(&reading);
     access = &reading.config.forwards->access;
     assert_int_equal(access->count, 4);

@@ -86,6 +86,94 @@ static void users_and_groups(void **state)
     reading_free(&reading);
 }
 
+#define LISTEN(name, listen) "[forward " name "]\nlisten = " listen "\nconnect = unix:@target\n"
+
+/* Goal: a rule that can match no client of its listener is a mistake, and not a protection that
+ * does nothing. */
+static void rules_that_never_match(void **state)
+{
+    (void)state;
+    read_text(&reading,
+              LISTEN("a", "tcp:*:1") "deny = cid=3\ndeny = user=root\ndeny = ::1\n" /* 4 to 6 */
+              LISTEN("b", "unix:/b") "deny = 10.0.0.1\nallow = user=0\n" LISTEN(
+                  "c",
+                  "vsock:any:1") "deny = group=0\nallow = cid=3\ndeny = all\n" LISTEN("d",
+                                                                                      "hyperv:any:"
+                                                                                      "2") "deny = "
+                                                                                           "vm="
+                                                                                           "0000000"
+                                                                                           "0-0000-"
+                                                                                           "0000-"
+                                                                                           "0000-"
+                                                                                           "0000000"
+                                                                                           "00001\n"
+                                                                                           "deny = "
+                                                                                           "cid="
+                                                                                           "3\n");
+    assert_complaints(
+        &reading,
+        (const char *const[]){
+            "T:4: deny: a client of 'tcp:*:1' has no CID: the rule can never match",
+            "T:5: deny: a client of 'tcp:*:1' has no user: the rule can never match",
+            "T:10: deny: a client of 'unix:/b' has no IP address: the rule can never match",
+            "T:15: deny: a client of 'vsock:any:1' has no group: the rule can never match",
+            "T:21: deny: a client of 'hyperv:any:", NULL});
+}
+
+/* Goal: what comes over an inherited socket is known once it is there. */
+static void rules_that_may_match(void **state)
+{
+    static const char *const rules =
+        "allow = 10.0.0.1\nallow = ::1\nallow = cid=3\nallow = user=0\n";
+    static const char *const listeners[] = {"fd:3", "stdio", "systemd:web"};
+    char text[512];
+
+    (void)state;
+    for (size_t i = 0; i < LENGTH(listeners); i++) {
+        snprintf(text, sizeof text, "[forward a]\nlisten = %s\nconnect = unix:@b\n%s", listeners[i],
+                 rules);
+        read_text(&reading, text);
+        assert_read(&reading);
+        reading_free(&reading);
+    }
+}
+
+/* Goal: defaults may hold rules for several families, each of which some forward can use, as long
+ * as every forward lets somebody in. */
+static void rules_of_the_defaults(void **state)
+{
+    (void)state;
+    read_text(&reading, "[defaults]\nallow = user=0\nallow = 10.0.0.1\n" LISTEN("a", "unix:/a")
+                            LISTEN("b", "tcp:127.0.0.1:1"));
+    assert_read(&reading);
+    reading_free(&reading);
+    read_text(&reading, "[defaults]\nallow = 10.0.0.1\ndeny = cid=3\n" LISTEN("a", "unix:/a")
+                            LISTEN("b", "tcp:127.0.0.1:1") LISTEN("c", "tcp:[::1]:1"));
+    assert_complaints(
+        &reading,
+        (const char *const[]){
+            "T:4: forward 'a': none of its 'allow' rules can match a client of 'unix:/a': nobody",
+            "T:10: forward 'c': none of its 'allow' rules can match a client of 'tcp:[::1]:1'",
+            "T:3: deny: no client of any forward has this (CID): the rule can never match", NULL});
+}
+
+/* Goal: an abstract name takes no mode and no owner, and so none that would be ignored. */
+static void abstract_names_have_no_mode(void **state)
+{
+    (void)state;
+    read_text(&reading, "[defaults]\nsocket_mode = 0600\n" LISTEN("a", "unix:@a")
+                            LISTEN("b", "unix:/b") "socket_mode = 0600\n");
+    assert_read(&reading);
+    reading_free(&reading);
+    read_text(&reading, LISTEN("a", "unix:@a") "socket_mode = 0600\n" LISTEN(
+                            "b", "unix:@b") "socket_owner = root\n");
+    assert_complaints(
+        &reading,
+        (const char *const[]){
+            "T:4: socket_mode: 'unix:@a' is no file, and any user may connect to it: give it",
+            "T:8: socket_owner: 'unix:@b' is no file, and any user may connect to it", NULL});
+}
+
 static void options_of_hyperv_sockets(void **state)
 {
     static const char *const keys[] = {"connected_suspend", "container_passthru", "high_vtl"};
@@ -209,6 +297,10 @@ int main(void)
         cmocka_unit_test(the_control_socket),
         cmocka_unit_test(only_a_good_control_socket_is_found),
         cmocka_unit_test(users_and_groups),
+        cmocka_unit_test(rules_that_never_match),
+        cmocka_unit_test(rules_that_may_match),
+        cmocka_unit_test(rules_of_the_defaults),
+        cmocka_unit_test(abstract_names_have_no_mode),
         cmocka_unit_test(options_of_hyperv_sockets),
         cmocka_unit_test(every_family_of_linux),
         cmocka_unit_test(what_only_others_have),
