@@ -94,4 +94,5 @@ def folder():
     path = tempfile.mkdtemp(prefix="hvrelay-")
     os.chmod(path, 0o755)
     yield path
+    os.chmod(path, 0o700)  # a test may have taken that away, and not be root's
     shutil.rmtree(path)
