@@ -40,7 +40,8 @@ static void print_forward(const struct forward_config *forward)
     print_time("connect_timeout", forward->connect_timeout);
     print_time("connect_retry", forward->connect_retry);
     print_time("idle_timeout", forward->idle_timeout);
-    print_time("half_close_timeout", forward->half_close_timeout);
+    if (forward->half_close_timeout != HALF_CLOSE_UNSET)
+        print_time("half_close_timeout", forward->half_close_timeout);
     if (forward->max_sessions)
         printf(", at most %" PRIu32 " sessions", forward->max_sessions);
     printf("\n");

@@ -11,6 +11,7 @@
 static const struct forward_config default_forward = {
     .options = {.backlog = 4096, .socket_mode = 0600, .keepalive = 60000},
     .connect_timeout = 10000,
+    .half_close_timeout = HALF_CLOSE_UNSET,
     .pump = PUMP_AUTO,
 };
 static const struct config default_config = {

@@ -15,6 +15,8 @@
 
 enum { FORWARD_NAME = 64, CONFIG_PATH = 192 };
 
+#define HALF_CLOSE_UNSET UINT64_MAX /* the default of half_close_timeout: see session.c */
+
 /* One [forward NAME]. Times are in ms; 0 is "off". */
 struct forward_config {
     char name[FORWARD_NAME];

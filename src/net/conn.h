@@ -41,6 +41,14 @@ void conn_watch_loss(struct conn *conn, void (*ready)(struct conn *conn));
  * (where the system can tell that from a half-close). */
 bool conn_lost(struct conn *conn);
 
+/* The peer's EOF has been read: true where it has closed the other half too, so that nothing can be
+ * delivered to it any more. TCP can't tell that from a half-close. */
+bool conn_has_left(struct conn *conn);
+
+/* True where the peer has ended its half, has sent nothing, and nobody can tell whether it still
+ * waits for an answer: TCP. */
+bool conn_may_have_left(struct conn *conn);
+
 /* A read has failed with ENOTCONN: true where that is just how the peer's end is told. */
 bool conn_has_ended(struct conn *conn);
 

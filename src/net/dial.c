@@ -82,7 +82,10 @@ static void end_round(struct dial *dial)
 
 static void on_pause_over(struct timer *timer)
 {
-    start_round(list_entry(timer, struct dial, pause));
+    struct dial *dial = list_entry(timer, struct dial, pause);
+
+    if (!dial->plan.wanted || dial->plan.wanted(dial->arg))
+        start_round(dial);
 }
 
 /* Of several addresses, one is named with its reason. */

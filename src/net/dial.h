@@ -22,6 +22,9 @@ struct dial_plan {
     /* Called when a descriptor beyond the conn's own has gone back to the budget, or NULL. */
     void (*room)(void *arg);
     void *arg; /* of `room` */
+    /* Called before each further round, with the arg of `done`. False: nobody waits for the target
+     * any more, and the dial was cancelled. NULL: somebody always does. */
+    bool (*wanted)(void *arg);
 };
 
 /* `err` is NULL where the conn is open; else it names the target and the reason. */

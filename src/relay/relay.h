@@ -2,7 +2,8 @@
  *
  * The rules, whatever the pump:
  * - EOF on one side: all that was read is delivered, then the other side's write half is shut; the
- *   other direction goes on. Done when both have ended.
+ *   other direction goes on. Done when both have ended, or when the side that ended has closed for
+ *   good (where its family can tell that): as if its peer had closed too.
  * - A reset or any other failure of one side resets the other: a truncated transfer must not look
  *   complete.
  * - A side that does not take bytes is not read for: what a direction holds is bounded.

@@ -89,6 +89,12 @@ static struct conn *sink(struct way *way)
     return source(opposite(way));
 }
 
+/* Its source has ended, is gone for good, and nothing is on its way to it. */
+static bool is_deserted(struct way *way)
+{
+    return way->ended && opposite(way)->chunks == 0 && conn_has_left(source(way));
+}
+
 /* EOF has been passed on, as well as it can be. */
 static void end_way(struct way *way)
 {
@@ -96,7 +102,7 @@ static void end_way(struct way *way)
     struct relay_end end = {.broken = false};
 
     way->ended = true;
-    if (opposite(way)->ended)
+    if (opposite(way)->ended || is_deserted(way))
         finish(relay, CONN_CLOSE, &end);
     else
         relay->relay.owner->half_closed(relay->relay.arg, conn_knows_end(sink(way)));
@@ -156,13 +162,17 @@ static void stop_reading(struct way *way)
     conn_read_stop(source(way));
 }
 
-/* A side whose EOF has been read is reset after all. */
+/* A side whose EOF has been read is reset after all, or closes for good. */
 static void on_loss(struct conn *conn)
 {
+    struct way *way = conn->owner;
     int status = conn_pending_error(conn);
+    struct relay_end end = {.broken = false};
 
     if (status != 0)
-        fail(conn->owner, true, status);
+        fail(way, true, status);
+    else if (is_deserted(way))
+        finish(way->relay, CONN_CLOSE, &end);
 }
 
 /* Writes that wait for a side that is gone may wait for ever. */

@@ -33,7 +33,7 @@ struct forward {
     atomic_uint sessions; /* begun and not ended */
     atomic_uint pending;  /* of these, whose target has not answered */
     atomic_uint ended;
-    atomic_uint broken; /* of the ended ones */
+    atomic_uint broken;              /* of the ended ones */
     atomic_uint_least64_t last_good; /* address of its target: see dial.h */
     struct throttle accepts;
     struct throttle bandwidth[2];

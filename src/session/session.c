@@ -6,9 +6,9 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-/* A peer that need not know that the other one has ended may wait for more for ever, and its pipe
- * would be held as long: it is given up after being quiet for so long, ms. */
-enum { QUIET_END = 30000 };
+/* Where half_close_timeout is not set, ms. A peer that need not know that the other one has ended
+ * may wait for more for ever, and its pipe would be held as long: it is given up soon. */
+enum { HALF_CLOSE_DEFAULT = 86400000, QUIET_END = 30000 };
 
 static atomic_ullong last_id;
 
@@ -117,19 +117,16 @@ static uint64_t idle_due(const struct session *session)
     return timeout ? session->relay->active + timeout : UINT64_MAX;
 }
 
+/* From the last byte on: a session that is half closed and moves is as good as any. */
 static uint64_t half_close_due(const struct session *session)
 {
     uint64_t timeout = session->terms->config.half_close_timeout;
 
-    return timeout && session->half_ended ? session->half_ended + timeout : UINT64_MAX;
-}
-
-/* Where half_close_timeout is not set. */
-static uint64_t quiet_end_due(const struct session *session)
-{
-    if (session->terms->config.half_close_timeout || !session->half_ended || session->end_known)
+    if (timeout == HALF_CLOSE_UNSET)
+        timeout = session->end_known ? HALF_CLOSE_DEFAULT : QUIET_END;
+    if (timeout == 0 || !session->half_ended)
         return UINT64_MAX;
-    return last(session->half_ended, session->relay->active) + QUIET_END;
+    return last(session->half_ended, session->relay->active) + timeout;
 }
 
 static uint64_t session_due(const struct session *session)
@@ -142,8 +139,7 @@ static uint64_t session_due(const struct session *session)
 /* Time-outs are looked at when they may be due, not moved at every byte. */
 static void set_timer(struct session *session)
 {
-    uint64_t ended_due = first(half_close_due(session), quiet_end_due(session));
-    uint64_t due = first(session_due(session), first(idle_due(session), ended_due));
+    uint64_t due = first(session_due(session), first(idle_due(session), half_close_due(session)));
 
     if (due != UINT64_MAX)
         timer_set(&session->worker->loop.timers, &session->timer,
@@ -153,13 +149,14 @@ static void set_timer(struct session *session)
 static void on_timer(struct timer *timer)
 {
     struct session *session = list_entry(timer, struct session, timer);
+    bool is_set = session->terms->config.half_close_timeout != HALF_CLOSE_UNSET;
 
     if (now(session) >= session_due(session))
         session_abort(session, "session_timeout");
     else if (now(session) >= half_close_due(session))
-        session_abort(session, "half_close_timeout: one side has ended, the other does not");
-    else if (now(session) >= quiet_end_due(session))
-        session_abort(session, "one side has ended, the pipe of the other is quiet");
+        session_abort(session, session->end_known || is_set
+                                   ? "half_close_timeout: one side has ended, the other does not"
+                                   : "one side has ended, the pipe of the other is quiet");
     else if (now(session) >= idle_due(session))
         session_abort(session, "idle_timeout: no byte in either direction");
     else
@@ -207,6 +204,8 @@ static void on_dialled(void *arg, const struct err *dial_err)
     set_timer(session);
 }
 
+static const char left[] = "the client left before the target answered";
+
 /* While the target has not answered: a client that is gone for good takes the dial with it. One
  * that has only ended its write half waits for the answer. */
 static void on_client_event(struct conn *client)
@@ -214,7 +213,19 @@ static void on_client_event(struct conn *client)
     struct session *session = list_entry(client, struct session, client);
 
     if (conn_lost(client))
-        session_abort(session, "the client left before the target answered");
+        session_abort(session, left);
+}
+
+/* The target has not answered in a first round: who has sent nothing and ended is taken for gone
+ * from here on, unless the family can tell. (Who has sent something waits for the answer.) */
+static bool on_another_round(void *arg)
+{
+    struct session *session = arg;
+
+    if (!conn_may_have_left(&session->client))
+        return true;
+    session_abort(session, left);
+    return false;
 }
 
 static void on_room(void *crew)
@@ -233,6 +244,7 @@ static void dial_target(struct session *session)
         .last_good = &session->forward->last_good,
         .room = on_room,
         .arg = session->worker->crew,
+        .wanted = on_another_round,
     };
 
     session->dial =

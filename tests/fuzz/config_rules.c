@@ -34,7 +34,8 @@ static void check_forward(const struct forward_config *forward)
     check_endpoint(&forward->connect, ENDPOINT_CONNECT);
     HOLDS(forward->connect_timeout >= 1 && forward->connect_timeout <= year);
     HOLDS(forward->connect_retry <= year && forward->idle_timeout <= year);
-    HOLDS(forward->half_close_timeout <= year && forward->session_timeout <= year);
+    HOLDS(forward->half_close_timeout <= year || forward->half_close_timeout == HALF_CLOSE_UNSET);
+    HOLDS(forward->session_timeout <= year);
     HOLDS(forward->max_sessions <= 1000000 && forward->max_pending <= 1000000);
     HOLDS(forward->accept_rate <= 1000000);
     HOLDS(forward->rate_limit <= (uint64_t)1 << 40);

@@ -84,8 +84,8 @@ static void times_of_a_forward(void **state)
                 {"connect_retry = 2m", 120000});
     ASSERT_SETS("forward", forward_config, idle_timeout, {"", 0}, {"idle_timeout = 0", 0},
                 {"idle_timeout = 5m", 300000});
-    ASSERT_SETS("forward", forward_config, half_close_timeout, {"", 0},
-                {"half_close_timeout = 30s", 30000});
+    ASSERT_SETS("forward", forward_config, half_close_timeout, {"", HALF_CLOSE_UNSET},
+                {"half_close_timeout = off", 0}, {"half_close_timeout = 30s", 30000});
     ASSERT_SETS("forward", forward_config, session_timeout, {"", 0},
                 {"session_timeout = 1d", 86400000});
     ASSERT_SETS("forward", forward_config, options.keepalive, {"", 60000}, {"keepalive = off", 0},

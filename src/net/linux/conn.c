@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -139,6 +140,25 @@ static bool is_closed(const struct conn *conn)
     if (conn->family == FAMILY_VSOCK)
         return send(conn_fd(conn), "", 0, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && errno == EPIPE;
     return conn->closed;
+}
+
+/* The flag may be from before a socket was connected. */
+bool conn_has_left(struct conn *conn)
+{
+    struct pollfd poll_now = {.fd = conn_fd(conn)};
+
+    if (conn->family == FAMILY_VSOCK)
+        return is_closed(conn);
+    return conn->family == FAMILY_UNIX && conn->closed && poll(&poll_now, 1, 0) == 1 &&
+           poll_now.revents & POLLHUP;
+}
+
+bool conn_may_have_left(struct conn *conn)
+{
+    char byte;
+
+    return conn->family == FAMILY_TCP && conn->hangup &&
+           recv(conn_fd(conn), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
 /* A peer that has closed both halves may have left bytes that are to be delivered first. */

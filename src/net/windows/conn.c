@@ -87,6 +87,24 @@ bool conn_lost(struct conn *conn)
     return all->reader ? npipe_reader_is_lost(all->reader) : is_reset(all);
 }
 
+bool conn_has_left(struct conn *conn)
+{
+    (void)conn;
+    return false;
+}
+
+bool conn_may_have_left(struct conn *conn)
+{
+    uv_os_fd_t handle;
+    WSAPOLLFD poll;
+    char byte;
+
+    if (conn->family != FAMILY_TCP || uv_fileno(&conn->streams->streams[0].u.any, &handle) != 0)
+        return false;
+    poll = (WSAPOLLFD){.fd = (SOCKET)handle, .events = POLLRDNORM};
+    return WSAPoll(&poll, 1, 0) == 1 && recv((SOCKET)handle, &byte, 1, MSG_PEEK) == 0;
+}
+
 /* A reset that comes while there is something to read is an EOF behind that to Wine 8. */
 /* Here libuv's EOF is that of a read. */
 bool conn_has_unread(struct conn *conn)

@@ -75,11 +75,23 @@ static void wait_for_bandwidth(struct engine *engine, const enum flow_state stat
         timer_set(&engine->pumps->loop->timers, &engine->limits->timer, wait);
 }
 
+/* One side has ended, is gone for good, and nothing is on its way to it: what comes from the other
+ * side could not be delivered. Asked only where nothing else is left to do. */
+static bool is_deserted(const struct engine *engine, const enum flow_state state[2])
+{
+    for (int side = CLIENT; side <= TARGET; side++) {
+        if (state[side] == FLOW_ENDED && state[!side] == FLOW_WAITS &&
+            flow_pending(&engine->flows[!side]) == 0 && conn_has_left(engine->flows[side].from))
+            return true;
+    }
+    return false;
+}
+
 static void run(struct engine *engine)
 {
     struct relay *relay = &engine->relay;
     uint64_t before = relay->delivered[CLIENT] + relay->delivered[TARGET];
-    bool was_half_closed = engine->flows[CLIENT].ended || engine->flows[TARGET].ended;
+    bool moved, was_half_closed = engine->flows[CLIENT].ended || engine->flows[TARGET].ended;
     enum flow_state state[2];
     struct flow_fault fault;
 
@@ -92,13 +104,15 @@ static void run(struct engine *engine)
             return;
         }
     }
-    if (state[CLIENT] == FLOW_ENDED && state[TARGET] == FLOW_ENDED) {
+    moved = relay->delivered[CLIENT] + relay->delivered[TARGET] != before;
+    if ((state[CLIENT] == FLOW_ENDED && state[TARGET] == FLOW_ENDED) ||
+        ((!moved || !was_half_closed) && is_deserted(engine, state))) {
         struct relay_end end = {.broken = false};
 
         close_engine(engine, CONN_CLOSE, &end);
         return;
     }
-    if (relay->delivered[CLIENT] + relay->delivered[TARGET] != before)
+    if (moved)
         relay->active = uv_now(&engine->pumps->loop->uv);
     if (state[CLIENT] == FLOW_MORE || state[TARGET] == FLOW_MORE)
         loop_defer(engine->pumps->loop, &engine->turn);
