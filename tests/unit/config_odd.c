@@ -49,22 +49,27 @@ static void long_comments(void **state)
     }
 }
 
+/* Goal: what the configuration promises to read is read, and indentation does not count. */
 static void the_longest_line(void **state)
 {
-    const int most = 196; /* bytes, which the configuration promises to read */
+    static const int indentations[] = {0, 4, 60};
+    const int most = 196; /* bytes */
     char line[256] = "connect = tcp:";
     struct endpoint *connect;
 
     (void)state;
     memset(line + 14, 'x', (size_t)most - 16);
     strcpy(line + most - 2, ":1");
-    snprintf(text, sizeof text, "[forward a]\n%s\nlisten = tcp:127.0.0.1:1\n", line);
-    read_text(&reading, text);
-    assert_read(&reading);
-    connect = &reading.config.forwards->connect;
-    assert_int_equal(strlen(connect->u.tcp.host), most - 16);
-    assert_int_equal(connect->u.tcp.port, 1);
-    reading_free(&reading);
+    for (size_t i = 0; i < LENGTH(indentations); i++) {
+        snprintf(text, sizeof text, "[forward a]\n%*s%s\nlisten = tcp:127.0.0.1:1\n",
+                 indentations[i], "", line);
+        read_text(&reading, text);
+        assert_read(&reading);
+        connect = &reading.config.forwards->connect;
+        assert_int_equal(strlen(connect->u.tcp.host), most - 16);
+        assert_int_equal(connect->u.tcp.port, 1);
+        reading_free(&reading);
+    }
 }
 
 /* Goal: a NUL hides nothing: it is a mistake of its line, wherever in the line it stands. */

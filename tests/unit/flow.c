@@ -1,10 +1,12 @@
 /* One direction of a relay: order, EOF, bounds and failures, by every path and pair of sockets. */
 #include "flow_rig.h"
 
+#include "../lib/clock.h"
 #include "net/descriptors.h"
 #include "unit.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -120,19 +122,42 @@ static void a_source_that_is_reset(const struct way *way)
     assert_int_equal(errno, EAGAIN);
 }
 
+/* Loopback TCP hands over a little later, and a busy machine later still. */
+static void take_until_there_is_room(void)
+{
+    struct pollfd to = {.fd = rig.to.wfd, .events = POLLOUT};
+    uint64_t deadline = clock_ms() + PATIENCE_MS;
+
+    do {
+        rig_take(&rig, SIZE_MAX);
+        assert_true(clock_left_ms(deadline) > 0);
+    } while (poll(&to, 1, 1) == 0);
+}
+
+static void take_what_was_delivered(void)
+{
+    uint64_t deadline = clock_ms() + PATIENCE_MS;
+
+    while (rig.taken < rig.delivered) {
+        rig_take(&rig, SIZE_MAX);
+        assert_true(clock_left_ms(deadline) > 0);
+    }
+}
+
 /* Goal: the last effort delivers what fits, and passes on no end, for there was none. */
 static void draining(const struct way *way)
 {
-    uint64_t pending;
+    uint64_t delivered;
 
     (void)way;
     rig_stuff(&rig);
-    pending = flow_pending(&rig.flow);
+    delivered = rig.delivered;
     rig_end_source(&rig);
-    assert_true(rig_take(&rig, SIZE_MAX) > 0);
+    take_until_there_is_room();
+    assert_true(rig.taken > 0);
     flow_drain(&rig.flow, rig.pumps);
-    assert_true(flow_pending(&rig.flow) < pending);
-    assert_true(rig_take(&rig, SIZE_MAX) > 0);
+    assert_true(rig.delivered > delivered); /* and more may be held then than before */
+    take_what_was_delivered();
     assert_int_equal(rig_take(&rig, 1), -1);
     assert_int_equal(errno, EAGAIN);
     assert_int_equal(rig.taken, rig.delivered);

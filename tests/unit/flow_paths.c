@@ -139,17 +139,18 @@ static void a_turn_has_an_end(void **state)
 
     (void)state;
     for (size_t i = 0; i < LENGTH(pumps); i++) {
-        uint64_t before = 0;
+        uint64_t before;
         enum flow_state flow_state;
         struct stat info;
 
         if (i > 0)
             rig_close(&rig);
         rig_open_files(&rig, open_file(size, 0), open_file(0, 0), pumps[i]);
-        while ((flow_state = rig_run(&rig)) == FLOW_MORE) {
-            assert_in_range(rig.delivered - before, 1, most);
+        do {
             before = rig.delivered;
-        }
+            flow_state = rig_run(&rig);
+            assert_in_range(rig.delivered - before, 0, most);
+        } while (flow_state == FLOW_MORE && rig.delivered > before);
         assert_int_equal(flow_state, FLOW_ENDED);
         assert_int_equal(rig.delivered, size);
         assert_int_equal(fstat(rig.to.wfd, &info), 0);

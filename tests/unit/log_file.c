@@ -179,7 +179,10 @@ static void the_level_filters_events_too(void **state)
 static void json_holds_anything(void **state)
 {
     static const struct log_field odd[] = {
-        {"quotes", "\"\\", 0}, {"control", "a\tb\nc\x7f", 0}, {"bytes", "caf\xc3\xa9 \xff", 0}};
+        {"quotes", "\"\\", 0},
+        {"control", "a\tb\nc\x7f", 0},
+        {"bytes", "caf\xc3\xa9 \xff", 0},
+        {"surrogates", "\xed\x9f\xbf \xed\xa0\x80 \xed\xbf\xbf \xee\x80\x80", 0}};
 
     (void)state;
     log_set_format(LOG_FORMAT_JSON);
@@ -188,7 +191,8 @@ static void json_holds_anything(void **state)
     assert_contains(seen, "\"message\":\"say \\\"\\\\??\"");
     assert_contains(seen, "\"quotes\":\"\\\"\\\\\"");
     assert_contains(seen, "\"control\":\"a?b?c");
-    assert_contains(seen, "\"bytes\":\"caf\xc3\xa9 ?\"}\n");
+    assert_contains(seen, "\"bytes\":\"caf\xc3\xa9 ?\",");
+    assert_contains(seen, "\"surrogates\":\"\xed\x9f\xbf ??? ??? \xee\x80\x80\"}\n");
 }
 
 /* Goal: what does not fit is cut inside its text: the object still ends. */
