@@ -44,9 +44,10 @@ def endpoint_of(listener):
     return f"tcp:{host}:{name[1]}"
 
 
-def connect(where):
+def connect(where, source=None):
+    """`source`: the address that a TCP client comes from."""
     if isinstance(where, tuple):
-        return socket.create_connection(where, PATIENCE)
+        return socket.create_connection(where, PATIENCE, source and (source, 0))
     client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     client.settimeout(PATIENCE)
     client.connect(name_of(where))
@@ -113,10 +114,10 @@ def is_reset(stream):
     return False
 
 
-def is_turned_away(where):
+def is_turned_away(where, source=None):
     """True where a client is reset, at once or later, False where it ends in order."""
     try:
-        with connect(where) as client:
+        with connect(where, source) as client:
             return is_reset(client)
     except ConnectionResetError:
         return True

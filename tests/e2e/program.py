@@ -126,6 +126,9 @@ class Relay:
                 pass  # closed meanwhile
         return found
 
+    def sockets(self):
+        return sum("socket" in link for link in self.descriptors().values())
+
     def signal(self, number):
         self.process.send_signal(number)
 

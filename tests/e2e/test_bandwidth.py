@@ -143,3 +143,13 @@ def test_each_session_has_a_rate_of_its_own(begin, background):
         done.result()
     for line in lines:
         assert line.most_beyond(RATE) <= allowed(sessions=1, workers=1)
+
+
+def test_a_rate_of_the_forward_binds_beside_one_of_the_session(begin, background):
+    """Neither makes the other one be forgotten."""
+    pairs = begin(2, f"session_rate_limit={4 * RATE}B/s", f"rate_limit={RATE}B/s")
+    line = Timeline(*(server for _, server in pairs))
+    for client, _ in pairs:
+        background.submit(client.sendall, DATA[: len(DATA) // 2])
+    line.read(len(DATA) // 2 * 2)
+    assert line.most_beyond(RATE) <= allowed(sessions=2, workers=1)

@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import threading
 
@@ -194,6 +195,32 @@ def test_too_few_for_a_single_session(number):
     assert done.returncode == 1
     assert "ready" not in done.stdout
     assert re.search("open files|descriptors", done.stderr)
+
+
+def test_a_reload_at_the_limit(relays, gate, clients, folder):
+    """A reserve is left for it: here for twelve listeners more."""
+    path = f"{folder}/hvrelay.conf"
+    forward = "[forward {0}]\nlisten = unix:{1}/{0}.sock\nconnect = {2}\n"
+    names = [f"more{number}" for number in range(12)]
+
+    def write(*names):
+        with open(path, "w") as file:
+            for name in names:
+                file.write(forward.format(name, folder, gate.server.endpoint))
+
+    write("first")
+    relay = relays.start("run", "-c", path, wrapper=limit(64)).wait_ready()
+    crowd = [clients(f"{folder}/first.sock") for _ in range(100)]
+    relay.wait_log("warning: .*(descriptors|open files)")
+    write("first", *names)
+    relay.signal(signal.SIGHUP)
+    relay.wait_log("info: reloaded .*: 13 forwards")
+    gate.open()
+    for client in crowd:
+        assert exchange(client, b"hello") == b"hello"
+        client.close()
+    for name in names:
+        assert ask(f"{folder}/{name}.sock") == b"hello"
 
 
 def test_max_sessions_keeps_the_others_waiting(relays, gate, clients):

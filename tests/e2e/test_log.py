@@ -2,12 +2,14 @@
 
 import json
 import os
+import re
 import signal
+import socket
 
 import pytest
 
 from deadline import eventually
-from peers import ask, endpoint_of, is_turned_away, listen
+from peers import accept, ask, connect, endpoint_of, is_turned_away, listen
 from program import hvrelay
 
 
@@ -62,15 +64,22 @@ def test_a_log_file_takes_all(relays, echo_server, folder):
         assert "session 1" in file.read()
 
 
+def log_files(relay, folder):
+    """Those that it has open."""
+    return [link for link in relay.descriptors().values() if link.startswith(folder)]
+
+
 def test_a_log_file_is_moved_away(relays, echo_server, folder):
     """logrotate: rename, SIGUSR1."""
     path = f"{folder}/log"
     relay = relays.forward("tcp:127.0.0.1:0", echo_server.endpoint, f"log_file={path}")
+    assert ask(relay.address()) == b"hello"
     for turn in range(3):
         assert ask(relay.address()) == b"hello"
         os.rename(path, f"{path}.{turn}")
         relay.signal(signal.SIGUSR1)
         eventually(lambda: os.path.exists(path), "the new file")
+        eventually(lambda: log_files(relay, folder) == [path], "the end of the old file")
     assert relay.stop() == 0
     lines = []
     for name in sorted(os.listdir(folder)):
@@ -96,3 +105,72 @@ def test_refusals_do_not_fill_the_log(relays):
     assert relay.stop() == 0
     assert sum("nobody listens there" in line for line in relay.log) == 1
     assert any("a session was refused 49 more times" in line for line in relay.log)
+
+
+STRANGER = "127.0.0.2"
+
+
+class Refusals:
+    """A relay with two forwards: one denies and refuses, the other one denies and is full."""
+
+    # What is told of one, and of those that were not told.
+    KINDS = {
+        "refused": ("'shut' session .*: refused after", "'shut': a session was refused"),
+        "denied": ("'shut': .*: denied by its", "'shut': a client was denied"),
+        "denied_too": ("'full': .*: denied by its", "'full': a client was denied"),
+        "full": ("'full': .*: turned away", "'full': a client was turned away at a limit"),
+    }
+
+    def __init__(self, relays, target, nobody):
+        common = f"listen = tcp:127.0.0.1:0\ndeny = {STRANGER}\n"
+        self.relay = relays.run(
+            f"[forward shut]\nconnect = {nobody}\n{common}"
+            f"[forward full]\nconnect = {endpoint_of(target)}\n{common}"
+            "max_sessions = 1\non_limit = refuse\n"
+        )
+        self.target = target
+
+    def come(self, refused, denied, denied_too, full):
+        for name, host, count in (
+            ("shut", "127.0.0.1", refused),
+            ("shut", STRANGER, denied),
+            ("full", STRANGER, denied_too),
+        ):
+            for _ in range(count):
+                assert is_turned_away(self.relay.address(name), source=host)
+        with connect(self.relay.address("full")) as inside, accept(self.target) as server:
+            for _ in range(full):
+                assert is_turned_away(self.relay.address("full"))
+            inside.shutdown(socket.SHUT_WR)
+            assert server.recv(1) == b""
+
+    def summaries(self):
+        return sum("more times" in line for line in self.relay.log)
+
+    def told(self):
+        """How many of each kind the log accounts for."""
+        log = list(self.relay.log)
+        counts = {}
+        for kind, (one, more) in self.KINDS.items():
+            matches = [re.search(f"{more} (\\d+) more times$", line) for line in log]
+            counts[kind] = sum(bool(re.search(one, line)) for line in log)
+            counts[kind] += sum(int(match[1]) for match in matches if match)
+        return counts
+
+
+def test_what_repeats_is_counted_while_it_runs(relays):
+    """Ten seconds later, for each kind; and so is what comes after that, and nothing twice."""
+    with listen() as target, listen() as somebody:
+        nobody = endpoint_of(somebody)
+        somebody.close()
+        refusals = Refusals(relays, target, nobody)
+        refusals.come(refused=6, denied=7, denied_too=8, full=9)
+        first = {"refused": 6, "denied": 7, "denied_too": 8, "full": 9}
+        eventually(lambda: refusals.told() == first, "the first counts")
+        assert refusals.summaries() == 4
+        refusals.come(refused=12, denied=22, denied_too=32, full=42)
+        both = {"refused": 18, "denied": 29, "denied_too": 40, "full": 51}
+        eventually(lambda: refusals.told() == both, "the second counts")
+        assert refusals.relay.stop() == 0
+    assert refusals.told() == both
+    assert refusals.summaries() == 8

@@ -113,24 +113,54 @@ def test_after_drain_timeout_sessions_are_reset(begin, workers):
 def test_a_second_signal_stops_at_once(begin, workers, second):
     session = begin("drain_timeout=off", f"workers={workers}")
     session.relay.signal(signal.SIGTERM)
-    session.relay.wait_log("no more clients are accepted")
+    where = session.relay.address()
+    eventually(lambda: refuses(where), "a refusal")
+    session.works()  # the first signal has broken nothing
     session.relay.signal(second)
     assert session.relay.wait() == 0
     assert is_reset(session.client)
-    session.relay.wait_log("session 1: .*: broken after .*: hvrelay stops")
+    assert is_reset(session.server)
+    session.relay.wait_log("session 1: .*: broken after .*, 20 B up, 20 B down: hvrelay stops")
 
 
-def test_a_client_that_waits_for_its_target_is_let_go(relays):
-    with listen() as nobody:
-        target = endpoint_of(nobody)
-    relay = relays.forward("tcp:127.0.0.1:0", target, "connect_retry=1h", "drain_timeout=off")
+@pytest.fixture
+def waiting(relays, folder):
+    """A relay, and a client that waits for its target, which is to listen at a path."""
+    target = f"{folder}/target"
+    relay = relays.forward(
+        "tcp:127.0.0.1:0", f"unix:{target}", "connect_retry=1h", "drain_timeout=off"
+    )
+    before = relay.sockets()
     with connect(relay.address()) as client:
-        eventually(lambda: any("socket" in link for link in relay.descriptors().values()))
+        eventually(lambda: relay.sockets() > before, "the client's session")
         relay.signal(signal.SIGTERM)
-        relay.wait_log("no more clients are accepted")
-        relay.signal(signal.SIGTERM)
-        assert relay.wait() == 0
-        assert is_reset(client)
+        relay.wait_log("no more clients are accepted, 1 sessions may end")
+        yield relay, client, target
+
+
+def test_a_client_that_waits_for_its_target_may_go_on(waiting):
+    """The first signal leaves it in peace: once its target is there, it is served."""
+    relay, client, path = waiting
+    with listen(path) as target, accept(target) as server:
+        client.sendall(b"hello")
+        assert read_exactly(server, 5) == b"hello"
+        client.shutdown(socket.SHUT_WR)
+        assert server.recv(1) == b""
+    assert client.recv(1) == b""
+    assert relay.wait() == 0
+    relay.wait_log("session 1: .*: done after .*, 5 B up, 0 B down$")
+
+
+def test_a_client_that_waits_for_its_target_is_let_go(waiting):
+    """By the second one."""
+    relay, client, _ = waiting
+    client.settimeout(0.2)
+    with pytest.raises(TimeoutError):  # neither reset nor ended by the first
+        client.recv(1)
+    relay.signal(signal.SIGTERM)
+    assert relay.wait() == 0
+    assert is_reset(client)
+    relay.wait_log("session 1: .*: refused after .*: hvrelay stops")
 
 
 @pytest.mark.parametrize("pump", ["auto", "stream"])
@@ -161,6 +191,7 @@ def test_many_sessions(relays, clients):
             client.sendall(b"%03d" % number)
         streams = [accept(target) for _ in crowd]
         relay.signal(signal.SIGTERM)
+        relay.wait_log("no more clients are accepted, 100 sessions may end")  # or two become one
         for stream in streams:
             if read_exactly(stream, 3) < b"050":
                 stream.shutdown(socket.SHUT_WR)

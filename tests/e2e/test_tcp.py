@@ -16,6 +16,7 @@ from peers import (
     is_turned_away,
     listen,
     payload,
+    read_exactly,
     read_to_end,
     reset,
 )
@@ -154,6 +155,24 @@ def test_a_reset_is_passed_on(relays, side):
             reset(client if side == "client" else server)
             assert is_reset(server if side == "client" else client)
     relay.wait_log(f"session 1: .*: broken after .*, 2 B up, 0 B down: {side}: connection reset")
+
+
+@pytest.mark.parametrize("pump", ["auto", "splice", "copy", "stream"])
+@pytest.mark.parametrize("key", ["rate_limit", "session_rate_limit"])
+def test_a_limit_does_not_withhold_what_came_before_a_reset(relays, pump, key):
+    """Nobody is left to wait with."""
+    data = payload(30000)
+    with listen() as target:
+        relay = relays.forward(
+            "tcp:127.0.0.1:0", endpoint_of(target), f"{key}=16KiB/s", f"pump={pump}"
+        )
+        with connect(relay.address()) as client, accept(target) as server:
+            client.sendall(data)
+            assert read_exactly(server, 1) == data[:1]
+            reset(client)
+            assert read_exactly(server, len(data) - 1) == data[1:]
+            assert is_reset(server)
+    relay.wait_log("session 1: .*: broken after .*, 30000 B up, 0 B down: client: connection reset")
 
 
 def test_one_line_tells_of_a_session(relays, servers):

@@ -5,11 +5,13 @@ import fcntl
 import os
 import pty
 import pwd
+import select
 import subprocess
 import termios
 
 import pytest
 
+from deadline import PATIENCE
 from peers import accept, endpoint_of, is_reset, listen, read_exactly
 
 END_OF_FILE = b"\x04"
@@ -39,6 +41,14 @@ class Terminal:
         while len(data) < size:
             data += os.read(self.user, size - len(data))
         return data
+
+    def read_until(self, text):
+        """A terminal gives what it has, which may be a part."""
+        data = b""
+        while text not in data:
+            ready, _, _ = select.select([self.user], [], [], PATIENCE)
+            assert ready, f"no {text} in {data}"
+            data += os.read(self.user, 65536)
 
     def close(self):
         os.close(self.user)
@@ -160,5 +170,5 @@ def test_a_terminal_on_standard_error_only(relays, terminal, echo_server):
         stderr=terminal.fd,
     )
     assert relay.wait() == 0
-    assert b"session 1" in os.read(terminal.user, 65536)
+    terminal.read_until(b"session 1")
     assert terminal.is_as_before()
