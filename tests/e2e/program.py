@@ -1,6 +1,7 @@
 """The program under test: run to its end, or as a child with its ready lines and its log."""
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -39,6 +40,19 @@ def is_sanitized():
     return any(word in program for word in (b"__asan_", b"__ubsan_", b"__tsan_"))
 
 
+# What the log says of a session that went well, from its outcome on.
+DONE = re.compile(r": done after \d+\.\d{3} s, \d+ B up, \d+ B down$")
+
+
+def level_and_message(line):
+    """Of a log line, as text or JSON; ("", line) where it is none."""
+    if line.startswith("{"):
+        event = json.loads(line.encode(errors="surrogateescape"))
+        return event["level"], event["message"]
+    match = re.search(r"^(?:<\d>)?\d{4}-\S+Z (\w+): (.*)", line)
+    return match.groups() if match else ("", line)
+
+
 class Relay:
     """A running `hvrelay`. `wrapper` is put before the command line (prlimit, unshare)."""
 
@@ -56,6 +70,8 @@ class Relay:
         self.pid = self.process.pid
         self.output = []  # lines of standard output
         self.log = []  # lines of standard error
+        self._expected = []  # patterns of warnings and errors
+        self._asked_to_stop = 0
         self._changed = threading.Condition()
         self._readers = [
             threading.Thread(target=self._read, args=(stream, lines))
@@ -96,8 +112,14 @@ class Relay:
         self._wait_line(self.output, "^ready$", 1)
         return self
 
+    def expect(self, pattern):
+        """Such warnings and errors may come: any other one is too much."""
+        self._expected.append(pattern)
+        return self
+
     def wait_log(self, pattern, count=1):
-        """The count-th line of the log that matches, as a match."""
+        """The count-th line of the log that matches, as a match. It is expected, then."""
+        self.expect(pattern)
         return self._wait_line(self.log, pattern, count)
 
     def wait_output_end(self):
@@ -130,6 +152,10 @@ class Relay:
         return sum("socket" in link for link in self.descriptors().values())
 
     def signal(self, number):
+        if number in (signal.SIGTERM, signal.SIGINT):
+            self._asked_to_stop += 1
+        if self._asked_to_stop == 2:
+            self.expect("warning: stopping now: .* sessions are reset").expect(": hvrelay stops$")
         self.process.send_signal(number)
 
     def _is_frozen(self):
@@ -180,5 +206,16 @@ class Relay:
                 self.process.kill()
                 self.process.wait()
         assert code in (0, 1, 2), f"it ended with {code}; the log is {self.log}"
-        for line in self.log:
-            assert not re.search("Sanitizer|runtime error|Assertion", line), self.log
+        extras = [line for line in self.log if self._is_extra(line)]
+        assert extras == [], f"the log says too much: {extras}"
+
+    def _is_extra(self, line):
+        """Nobody has expected it, or it says more of a session than it should."""
+        level, message = level_and_message(line)
+        if re.search("Sanitizer|runtime error|Assertion", line):
+            return True
+        if ": done after " in message:
+            return not DONE.search(message)
+        return level in ("", "warning", "error") and not any(
+            re.search(pattern, line) for pattern in self._expected
+        )

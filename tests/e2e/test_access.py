@@ -39,6 +39,7 @@ from program import hvrelay
 def test_rules_for_addresses(relays, echo_server, listening, rules, allowed):
     """On a dual-stack socket, too, an IPv4 client is one."""
     relay = relays.forward(f"tcp:{listening}:0", echo_server.endpoint, *rules)
+    relay.expect(r"'tcp:\*:0' is open to the network")
     where = ("127.0.0.1", relay.address()[1])
     if allowed:
         assert ask(where) == b"hello"
@@ -64,6 +65,7 @@ def test_rules_for_addresses(relays, echo_server, listening, rules, allowed):
 )
 def test_a_forward_that_is_open_to_the_network(relays, folder, listening, rules, is_open):
     relay = relays.forward(listening.format(folder=folder), "unix:@nobody", *rules)
+    relay.expect("is open to the network")
     assert relay.stop() == 0
     warnings = [line for line in relay.log if "warning: " in line]
     assert len(warnings) == is_open
@@ -74,9 +76,11 @@ def test_a_forward_that_is_open_to_the_network(relays, folder, listening, rules,
 def test_rules_for_users(relays, echo_server, folder, rule, allowed):
     me = os.geteuid()
     rule = rule.format(me=me, other=me + 1)
-    relays.forward(f"unix:{folder}/a.sock", echo_server.endpoint, f"allow={rule}")
+    relay = relays.forward(f"unix:{folder}/a.sock", echo_server.endpoint, f"allow={rule}")
     with connect(f"{folder}/a.sock") as client:
         assert (exchange_or_nothing(client) == b"hello") == allowed
+    if not allowed:
+        relay.wait_log(f"unix:uid={me},pid=.*: denied by its access rules")
     assert echo_server.served == int(allowed)
 
 
@@ -125,6 +129,7 @@ def test_users_and_groups_by_name(relays, echo_server, folder, rules, allowed):
     assert echo_server.served == len(allowed)
     denied = pwd.getpwnam(next(who for who in WHO if who not in allowed).split(":")[0])
     relay.wait_log(f"forward 'forward': unix:uid={denied.pw_uid},pid=.*: denied by its access rules")
+    relay.expect("a client was denied 1 more times")
 
 
 def exchange_or_nothing(client):
@@ -135,7 +140,7 @@ def exchange_or_nothing(client):
 
 
 def test_denials_do_not_fill_the_log(relays, echo_server):
-    relay = relays.forward("tcp:127.0.0.1:0", echo_server.endpoint, "deny=all")
+    relay = relays.forward("tcp:127.0.0.1:0", echo_server.endpoint, "deny=all").expect("denied")
     for _ in range(100):
         assert is_turned_away(relay.address())
     assert relay.stop() == 0
@@ -157,6 +162,7 @@ def test_at_a_limit_clients_may_be_refused(relays, limit):
         with connect(relay.address()), connect(relay.address()):
             eventually(lambda: is_turned_away(relay.address()), "the limit")
             relay.wait_log("turned away, a limit is reached")
+            relay.expect("a session was refused 1 more times")
             relay.signal(15)
             relay.signal(2)
             assert relay.wait() == 0

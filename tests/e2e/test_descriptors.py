@@ -48,6 +48,7 @@ workers = 3
 pump = {pump}
 [forward tcp]
 listen = tcp:*:0
+allow = all
 connect = {endpoint_of(target)}
 [forward unix]
 listen = unix:{folder}/a.sock
@@ -84,6 +85,7 @@ def test_none_is_lost(relays, echo_server, pump):
     with listen() as somebody:
         refusing = endpoint_of(somebody)
     other = relays.forward("tcp:127.0.0.1:0", refusing, f"pump={pump}", "workers=2")
+    other.expect("nobody listens there").expect("a session was refused 49 more times")
     for one, session in (
         (relay, lambda: ask(relay.address(), payload(300000))),
         (other, lambda: is_turned_away(other.address())),
@@ -156,7 +158,7 @@ def test_two_hundred_clients_and_64_descriptors(relays, gate, clients, pump, wor
         f"pump={pump}",
         f"workers={workers}",
         wrapper=limit(64),
-    )
+    ).expect("no descriptors are left, clients wait")
     before = len(relay.descriptors())
     crowd = [clients(relay.address()) for _ in range(200)]
     data = [payload(20000, seed=number) for number in range(200)]

@@ -211,6 +211,7 @@ def test_a_second_client_gets_nothing_of_a_single_target(relays):
                 pass_fds=[number],
                 wrapper=["bash", "-c", f'exec "$@" 3<&{number} {number}<&-', "bash"],
             )
+        relay.expect("is not an open stream socket").expect("a session was refused 2 more times")
         with connect(relay.address()) as first:
             first.sendall(b"ping")
             assert read_exactly(ours, 4) == b"ping"

@@ -78,6 +78,7 @@ class Flooded:
             # One heap that grows: a limit on memory would not meet the reserve of a heap a thread.
             env={**ENVIRONMENT, "MALLOC_ARENA_MAX": "1"},
         )
+        self.relay.expect("forward 'flooded'")
         self.flooded = self.relay.address("flooded")
         self.other = self.relay.address("other")
         self.capsys = capsys

@@ -245,6 +245,7 @@ def test_access_rules_change(service, folder, echo_server):
         return False
 
     eventually(denied, "the rule")
+    service.relay.wait_log("forward 'a': tcp:127.*: denied by its access rules")
 
 
 @pytest.mark.parametrize("what", ["no file", "no control", "nobody there"])

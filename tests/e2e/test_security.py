@@ -46,6 +46,8 @@ def test_a_flood_stays_within_its_forward(relays, servers, clients, on_limit):
         f"on_limit = {on_limit}\nconnect = {silent.endpoint}\n"
         f"[forward other]\nlisten = tcp:127.0.0.1:0\nconnect = {busy.endpoint}\n"
     )
+    if on_limit == "refuse":
+        relay.expect("'flooded': .*turned away").expect("a client was turned away at a limit")
     before = sockets(relay)
     flood = []
     for _ in range(200):
@@ -113,6 +115,9 @@ def test_at_level_warning_no_client_fills_the_log(relays, servers, clients, how)
     relay = relays.forward(
         "tcp:127.0.0.1:0", target, "log_level=warning", *settings.get(how, [])
     )
+    relay.expect(f"{how}|nobody listens there")
+    if how == "broken":  # where the reset is faster than the dial
+        relay.expect("connection reset by peer$").expect("a session was refused")
     if how == "turned away":
         client = clients(relay.address())
         client.sendall(b"x")
@@ -232,6 +237,7 @@ def test_the_log_keeps_its_lines_whatever_a_path_is(relays, folder):
     path = f"{folder}/x\n2026-01-01T00:00:00.000Z error: forged\x1b[2J"
     relay = relays.forward("tcp:127.0.0.1:0", f"unix:{path}")
     assert is_turned_away(relay.address())
+    relay.wait_log("session 1: .*: refused after .*: no such file")
     assert relay.stop() == 0
     assert all(LINE.match(line) for line in relay.log)
     assert not any("\x1b" in line for line in relay.log)

@@ -104,6 +104,7 @@ def test_silent_peers_are_found(machines, sessions):
         "out": "keepalive = off\nuser_timeout = 2s",
         "quiet": "keepalive = 1s\nuser_timeout = 2s",
     })
+    relay.expect("stopping now: 1 sessions are reset")  # the patient one, at the end
     machines[1].ip(f"address delete {FAR}/24 dev link0")
     for name in ("patient", "in", "out"):
         pairs[name][0].sendall(b"is anybody there?")

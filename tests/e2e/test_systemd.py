@@ -241,6 +241,7 @@ def test_systemd_itself_hands_sockets_over(relays, echo_server, folder):
         for name in "ab"
     )
     relay = relays.start("run", "-c", "-", text=forwards, wrapper=activate)
+    relay.expect("^(Listening on|Communication attempt|Execing) ")
     relay.wait_log("Listening on .*/b.sock")
     assert ask(f"{folder}/a.sock") == b"hello"
     assert ask(f"{folder}/b.sock") == b"hello"

@@ -2,6 +2,7 @@
 
 import re
 import threading
+import time
 
 import pytest
 
@@ -19,6 +20,7 @@ from peers import (
     read_exactly,
     read_to_end,
     reset,
+    send_and_end,
 )
 from program import hvrelay
 
@@ -34,7 +36,7 @@ def test_an_address_to_listen_on(relays, echo_server, host):
 
 
 def test_all_addresses_are_both_versions(relays, echo_server):
-    relay = relays.forward("tcp:*:0", echo_server.endpoint)
+    relay = relays.forward("tcp:*:0", echo_server.endpoint, "allow=all")
     port = relay.address()[1]
     assert ask(("127.0.0.1", port)) == b"hello"
     assert ask(six(port)) == b"hello"
@@ -74,6 +76,7 @@ def test_a_name_is_listened_on_at_all_its_addresses(relays, echo_server, folder)
         echo_server.endpoint,
         wrapper=namespace.with_hosts(folder, "::1 twin.test\n127.0.0.1 twin.test\n"),
     )
+    relay.expect("is open to the network")
     port = int(re.fullmatch(r"tcp:twin\.test:(\d+)", relay.endpoint())[1])
     assert ask(("127.0.0.1", port)) == b"hello"
     assert ask(six(port)) == b"hello"
@@ -190,6 +193,21 @@ def test_one_line_tells_of_a_session(relays, servers):
         rf"tcp:127\.0\.0\.1:{port} -> {server.endpoint}: done after \d+\.\d{{3}} s, 5 B up, "
         r"777 B down$"
     )
+
+
+@pytest.mark.parametrize("pump", ["auto", "splice", "copy", "stream"])
+def test_a_slow_receiver_loses_nothing(relays, pump):
+    """Nor does the log say so: what was held for it is there in the end."""
+    size = 8 << 20
+    with listen() as target:
+        relay = relays.forward("tcp:127.0.0.1:0", endpoint_of(target), f"pump={pump}")
+        with connect(relay.address()) as client, accept(target) as server:
+            writer = threading.Thread(target=send_and_end, args=(client, payload(size)))
+            writer.start()
+            time.sleep(0.2)  # its reader is late; without a reader the client is stuck by now
+            assert read_to_end(server) == payload(size)
+            writer.join()
+    relay.wait_log(f"session 1: .*: done after .*, {size} B up, 0 B down$")
 
 
 @pytest.mark.parametrize("workers", [1, 2, 5])

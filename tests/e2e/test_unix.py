@@ -164,7 +164,8 @@ def test_a_relay_that_was_killed_leaves_nothing_in_the_way(relays, echo_server, 
 
 
 def test_a_live_socket_is_left_alone(relays, echo_server, path):
-    relays.forward(f"unix:{path}", echo_server.endpoint)
+    relay = relays.forward(f"unix:{path}", echo_server.endpoint)
+    relay.expect("the client left before the target answered")  # who looked whether it is alive
     done = hvrelay("forward", f"unix:{path}", "tcp:127.0.0.1:1")
     assert (done.returncode, done.stdout) == (1, "")
     assert f"cannot listen on 'unix:{path}': " in done.stderr
