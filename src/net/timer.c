@@ -3,13 +3,16 @@
 #include <stdbool.h>
 
 static const uint64_t never = UINT64_MAX;
+static const uint64_t last_tick = (UINT64_C(1) << (TIMER_LEVELS * TIMER_BITS)) - 1;
 
 static void on_tick(uv_timer_t *handle);
 
 int timers_init(struct timers *timers, uv_loop_t *loop)
 {
-    for (int i = 0; i < TIMER_SLOTS; i++)
-        list_init(&timers->slots[i]);
+    for (int level = 0; level < TIMER_LEVELS; level++) {
+        for (int i = 0; i < TIMER_SLOTS; i++)
+            list_init(&timers->slots[level][i]);
+    }
     timers->tick = uv_now(loop) / TIMER_GRAIN;
     timers->armed = never;
     timers->count = 0;
@@ -22,44 +25,70 @@ void timers_close(struct timers *timers)
     uv_close((uv_handle_t *)&timers->handle, NULL);
 }
 
-/* A slot is visited at its end, when all that is due in it is due. */
-static void arm(struct timers *timers, uint64_t slot)
+static void arm(struct timers *timers, uint64_t tick)
 {
     uint64_t now = uv_now(timers->handle.loop);
-    uint64_t end = (slot + 1) * TIMER_GRAIN;
+    uint64_t begin = tick * TIMER_GRAIN;
 
-    timers->armed = slot;
-    uv_timer_start(&timers->handle, on_tick, end > now ? end - now : 0, 0);
+    timers->armed = tick;
+    uv_timer_start(&timers->handle, on_tick, begin > now ? begin - now : 0, 0);
 }
 
-/* Waits for the next slot that holds anything; what lies further than one turn of the wheel away
- * is met early, found not due, and left for the turns after. */
-static void arm_next(struct timers *timers)
+static int slot_index(uint64_t tick, int level)
 {
-    timers->armed = never;
-    if (timers->count == 0) {
-        uv_timer_stop(&timers->handle);
-        return;
-    }
-    for (uint64_t slot = timers->tick;; slot++) {
-        if (!list_empty(&timers->slots[slot % TIMER_SLOTS])) {
-            arm(timers, slot);
-            return;
+    return (int)((tick >> (level * TIMER_BITS)) % TIMER_SLOTS);
+}
+
+/* The tick at which a slot's time begins. All levels above stand at the current tick. */
+static uint64_t slot_begin(const struct timers *timers, int level, int index)
+{
+    int below = level * TIMER_BITS;
+    uint64_t block = timers->tick >> (below + TIMER_BITS) << (below + TIMER_BITS);
+
+    return block + ((uint64_t)index << below);
+}
+
+/* Puts a timer that is due after the current tick into its slot: on the level of the highest digit
+ * in which the two differ. Returns the tick at which that slot's time begins. */
+static uint64_t place(struct timers *timers, struct timer *timer)
+{
+    int level = 0, index;
+
+    while ((timer->due ^ timers->tick) >> ((level + 1) * TIMER_BITS) != 0)
+        level++;
+    index = slot_index(timer->due, level);
+    list_append(&timers->slots[level][index], &timer->link);
+    return slot_begin(timers, level, index);
+}
+
+/* The next slot in use, and the tick at which its time begins; NULL: no timer is set. What a lower
+ * level holds comes before all of a higher one. */
+static struct list *next_slot(struct timers *timers, uint64_t *begin)
+{
+    if (timers->count == 0)
+        return NULL;
+    for (int level = 0; level < TIMER_LEVELS; level++) {
+        for (int i = slot_index(timers->tick, level) + 1; i < TIMER_SLOTS; i++) {
+            *begin = slot_begin(timers, level, i);
+            if (!list_empty(&timers->slots[level][i]))
+                return &timers->slots[level][i];
         }
     }
+    return NULL;
 }
 
-static void visit(struct timers *timers, struct list *slot, uint64_t now)
+/* Its time has begun: what is due fires, the rest moves down. */
+static void visit(struct timers *timers, struct list *slot)
 {
-    struct list due;
+    struct list content;
 
-    list_take(&due, slot);
-    while (!list_empty(&due)) {
-        struct timer *timer = list_entry(due.next, struct timer, link);
+    list_take(&content, slot);
+    while (!list_empty(&content)) {
+        struct timer *timer = list_entry(content.next, struct timer, link);
 
         list_remove(&timer->link);
-        if (timer->due > now) {
-            list_append(slot, &timer->link);
+        if (timer->due > timers->tick) {
+            place(timers, timer);
         } else {
             timers->count--;
             timer->fire(timer);
@@ -70,31 +99,48 @@ static void visit(struct timers *timers, struct list *slot, uint64_t now)
 static void on_tick(uv_timer_t *handle)
 {
     struct timers *timers = handle->data;
-    uint64_t now = uv_now(handle->loop);
-    uint64_t end = now / TIMER_GRAIN; /* the slot of now is not over yet */
-    uint64_t first = timers->tick;
+    uint64_t now = uv_now(handle->loop) / TIMER_GRAIN;
+    uint64_t begin;
+    struct list *slot;
 
-    if (end - first > TIMER_SLOTS)
-        first = end - TIMER_SLOTS;
-    timers->tick = end;
-    for (uint64_t slot = first; slot < end; slot++)
-        visit(timers, &timers->slots[slot % TIMER_SLOTS], now);
-    arm_next(timers);
+    timers->armed = 0;
+    while ((slot = next_slot(timers, &begin)) && begin <= now) {
+        timers->tick = begin;
+        visit(timers, slot);
+    }
+    timers->tick = now;
+    timers->armed = never;
+    if (slot)
+        arm(timers, begin);
+}
+
+/* The tick at which a timer fires: a coarser one for a longer delay. */
+static uint64_t due_tick(uint64_t now, uint64_t delay)
+{
+    uint64_t grain = 1, due;
+
+    if (delay > last_tick * TIMER_GRAIN - now)
+        return last_tick;
+    while (grain * TIMER_GRAIN < TIMER_MOST_LATE && grain * 2 * TIMER_GRAIN * 64 <= delay)
+        grain *= 2;
+    due = (now + delay + TIMER_GRAIN - 1) / TIMER_GRAIN;
+    return (due + grain - 1) / grain * grain;
 }
 
 void timer_set(struct timers *timers, struct timer *timer, uint64_t delay)
 {
-    uint64_t slot;
+    uint64_t now = uv_now(timers->handle.loop), begin;
 
     timer_clear(timers, timer);
-    timer->due = uv_now(timers->handle.loop) + delay;
-    slot = timer->due / TIMER_GRAIN;
-    if (timers->count == 0 && timers->armed == never)
-        timers->tick = uv_now(timers->handle.loop) / TIMER_GRAIN;
-    list_append(&timers->slots[slot % TIMER_SLOTS], &timer->link);
+    if (now / TIMER_GRAIN < timers->armed) /* no slot in use has been passed over */
+        timers->tick = now / TIMER_GRAIN;
+    timer->due = due_tick(now, delay);
+    if (timer->due <= now / TIMER_GRAIN)
+        timer->due = now / TIMER_GRAIN + 1;
     timers->count++;
-    if (slot < timers->armed)
-        arm(timers, slot);
+    begin = place(timers, timer);
+    if (begin < timers->armed)
+        arm(timers, begin);
 }
 
 void timer_clear(struct timers *timers, struct timer *timer)

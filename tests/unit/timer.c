@@ -195,7 +195,7 @@ static void many_at_once(void **state)
     free(probes);
 }
 
-/* Goal: one that is due a whole turn of the wheel later stands in the same slot and stays there. */
+/* Goal: one that is due a whole turn of the first level later is not met with those of now. */
 static void a_turn_later_is_not_now(void **state)
 {
     struct probe soon, late;
