@@ -31,6 +31,11 @@ static inline void list_append(struct list *head, struct list *node)
     head->prev = node;
 }
 
+static inline void list_prepend(struct list *head, struct list *node)
+{
+    list_append(head->next, node); /* before the first one */
+}
+
 static inline void list_remove(struct list *node)
 {
     /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it loses track of circular lists */

@@ -39,6 +39,10 @@ static inline void task_init(struct task *task, void (*run)(struct task *))
  * turn, so that none can starve the sockets. Deferring twice is the same as once. */
 void loop_defer(struct loop *loop, struct task *task);
 
+/* As loop_defer, but ahead of all tasks that wait already, in this turn if its tasks still run. For
+ * what is short and happens once: it must not defer itself this way again. */
+void loop_defer_ahead(struct loop *loop, struct task *task);
+
 static inline void task_cancel(struct task *task)
 {
     list_remove(&task->link);

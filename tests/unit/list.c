@@ -66,6 +66,16 @@ static void any_place_can_be_left_in_any_order(void **state)
     assert_reads(&head, NULL, 0);
 }
 
+static void prepending_puts_it_first(void **state)
+{
+    (void)state;
+    list_prepend(&head, &items[2].link);
+    assert_reads(&head, (int[]){2}, 1);
+    list_append(&head, &items[0].link);
+    list_prepend(&head, &items[1].link);
+    assert_reads(&head, (int[]){1, 2, 0}, 3);
+}
+
 static void removing_twice_is_harmless(void **state)
 {
     (void)state;
@@ -106,6 +116,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(appending_keeps_the_order, setup),
+        cmocka_unit_test_setup(prepending_puts_it_first, setup),
         cmocka_unit_test_setup(any_place_can_be_left_in_any_order, setup),
         cmocka_unit_test_setup(removing_twice_is_harmless, setup),
         cmocka_unit_test_setup(take_moves_everything, setup),

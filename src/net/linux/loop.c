@@ -126,6 +126,12 @@ void loop_defer(struct loop *loop, struct task *task)
         list_append(&loop->tasks, &task->link);
 }
 
+void loop_defer_ahead(struct loop *loop, struct task *task)
+{
+    if (list_empty(&task->link))
+        list_prepend(&loop->tasks, &task->link);
+}
+
 int loop_watch(struct loop *loop, int fd, uint32_t events, struct watch *watch)
 {
     struct epoll_event event = {.events = events, .data.ptr = watch};

@@ -61,3 +61,9 @@ void loop_defer(struct loop *loop, struct task *task)
     if (list_empty(&task->link))
         list_append(&loop->tasks, &task->link);
 }
+
+void loop_defer_ahead(struct loop *loop, struct task *task)
+{
+    if (list_empty(&task->link))
+        list_prepend(&loop->tasks, &task->link);
+}

@@ -205,6 +205,6 @@ struct relay *engine_start(struct pumps *pumps, const struct relay_plan *plan, s
         sides[side]->ready = on_ready;
     }
     task_init(&engine->turn, on_turn);
-    loop_defer(pumps->loop, &engine->turn);
+    loop_defer_ahead(pumps->loop, &engine->turn); /* of bulk turns: somebody waits for an answer */
     return relay;
 }
