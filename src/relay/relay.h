@@ -52,13 +52,16 @@ struct relay_owner {
     void (*done)(void *arg, const struct relay_end *end);
 };
 
+/* In place of the time of the last byte, while a direction waits for bandwidth: nobody is idle. */
+#define RELAY_HELD_BACK UINT64_MAX
+
 /* The part of a relay that every pump has; the pump's own follows it. */
 struct relay {
     const struct relay_pump *pump;
     const struct relay_owner *owner;
     void *arg;
     uint64_t delivered[2];
-    uint64_t active; /* loop time of the last byte, ms */
+    uint64_t active; /* loop time of the last byte, ms, or RELAY_HELD_BACK */
 };
 
 struct relay_pump {
@@ -68,8 +71,8 @@ struct relay_pump {
 struct relay_plan {
     enum pump pump;
     struct conn *client, *target;
-    uint64_t session_rate, forward_rate; /* bytes a second in each direction; 0: no limit */
-    struct throttle *forward_use;        /* of both directions; shared by the forward's sessions */
+    uint64_t session_rate; /* bytes a second in each direction; 0: no limit */
+    struct share *shares;  /* of both directions, of the forward's sessions; NULL: no limit */
     const struct relay_owner *owner;
     void *arg; /* of the owner */
 };
@@ -80,17 +83,17 @@ struct relay *relay_start(struct pumps *pumps, const struct relay_plan *plan, st
 
 static inline bool relay_is_limited(const struct relay_plan *plan)
 {
-    return plan->session_rate > 0 || plan->forward_rate > 0;
+    return plan->session_rate > 0 || plan->shares;
 }
 
-/* The limit of the direction that comes from `side`. */
-static inline struct limit relay_limit(const struct relay_plan *plan, int side)
+/* The limit of the direction that comes from `side`, in its place. */
+static inline void relay_limit(struct limit *limit, const struct relay_plan *plan, int side)
 {
-    return (struct limit){
-        .shared = plan->forward_use ? &plan->forward_use[side] : NULL,
+    *limit = (struct limit){
         .own_rate = plan->session_rate,
-        .shared_rate = plan->forward_rate,
+        .shared = plan->shares ? &plan->shares[side] : NULL,
     };
+    place_init(&limit->place);
 }
 
 /* Breaks the relay off: both sides are reset and `done` is called before it returns. */

@@ -14,21 +14,23 @@ struct way {
     uv_stream_t *reader, *writer;
     uv_shutdown_t shutdown;
     struct timer grace;
-    struct limit limit;
-    struct timer later; /* when it may read again, where bandwidth is limited */
-    size_t most;        /* bytes the next read may take */
-    uint64_t lost;      /* bytes in chunks on their way */
-    int chunks;         /* on their way to the writer */
-    bool limited, reading, eof, ended;
+    struct limit *limit; /* NULL: none */
+    struct timer later;  /* waits for bandwidth, or is about to leave what it does not use */
+    size_t most;         /* bytes the next read may take */
+    uint64_t lost;       /* bytes in chunks on their way */
+    int chunks;          /* on their way to the writer */
+    bool reading, eof, ended;
+    bool held_back; /* waits for bandwidth */
 };
 
 struct stream_relay {
     struct relay relay;
     struct loop *loop;
     struct conn *side[2];
-    struct way ways[2]; /* by the side they come from */
-    int requests;       /* writes and shutdowns whose callback is still to come */
-    bool over;          /* the owner has been told: only those callbacks keep this alive */
+    struct way ways[2];    /* by the side they come from */
+    int requests;          /* writes and shutdowns whose callback is still to come */
+    bool over;             /* the owner has been told: only those callbacks keep this alive */
+    struct limit limits[]; /* where there are any: of both ways */
 };
 
 /* Read into, then written from. */
@@ -40,6 +42,14 @@ struct chunk {
 };
 
 static void go_on_reading(struct way *way);
+static void rest(struct way *way);
+
+/* Others may have the bandwidth that was granted. */
+static void leave(struct way *way, enum limit_rest rest)
+{
+    if (way->limit)
+        limit_leave(way->limit, rest);
+}
 
 static void release(struct stream_relay *relay)
 {
@@ -56,6 +66,7 @@ static void finish(struct stream_relay *relay, enum conn_end how, struct relay_e
     for (int side = CLIENT; side <= TARGET; side++) {
         timer_clear(&relay->loop->timers, &relay->ways[side].grace);
         timer_clear(&relay->loop->timers, &relay->ways[side].later);
+        leave(&relay->ways[side], LIMIT_NOTHING);
         end->delivered[side] = relay->relay.delivered[side];
         end->lost[side] = relay->ways[side].lost;
         conn_close(relay->side[side], how);
@@ -206,6 +217,7 @@ static void on_eof(struct way *way)
         return;
     }
     way->eof = true;
+    rest(way);
     conn->owner = way;
     conn_watch_loss(conn, on_loss);
     if (opposite(way)->chunks > 0)
@@ -214,12 +226,19 @@ static void on_eof(struct way *way)
         pass_eof(way);
 }
 
+static void note_activity(struct stream_relay *relay)
+{
+    bool held_back = relay->ways[CLIENT].held_back || relay->ways[TARGET].held_back;
+
+    relay->relay.active = held_back ? RELAY_HELD_BACK : uv_now(&relay->loop->uv);
+}
+
 static void delivered(struct way *way, size_t length)
 {
     struct stream_relay *relay = way->relay;
 
     relay->relay.delivered[way == &relay->ways[TARGET] ? TARGET : CLIENT] += length;
-    relay->relay.active = uv_now(&relay->loop->uv);
+    note_activity(relay);
 }
 
 static void on_written(uv_write_t *request, int status)
@@ -290,19 +309,46 @@ static void send_chunk(struct chunk *chunk)
         send_rest(chunk, count > 0 ? (size_t)count : 0);
 }
 
-/* Where bandwidth is limited each read is asked for anew. */
-static void pay(struct way *way, size_t count)
+/* Asks for the next read's bytes. Returns false where there are none before `later`. */
+static bool may_read(struct way *way)
 {
-    if (!way->limited)
-        return;
-    limit_pay(&way->limit, count);
-    stop_reading(way);
-    timer_set(&way->relay->loop->timers, &way->later, 0);
+    struct stream_relay *relay = way->relay;
+    bool was_held_back = way->held_back;
+    uint64_t wait = 0;
+
+    if (!way->limit)
+        return true;
+    way->most = (size_t)limit_ask(way->limit, CHUNK_SIZE, &wait);
+    way->held_back = way->most == 0;
+    timer_set(&relay->loop->timers, &way->later, wait);
+    if (way->held_back || was_held_back)
+        note_activity(relay);
+    return !way->held_back;
 }
 
+static void pay(struct way *way, size_t count)
+{
+    if (!way->limit)
+        return;
+    limit_pay(way->limit, count);
+    if (!may_read(way))
+        stop_reading(way);
+}
+
+/* A way that reads learns of bytes only as they come: it may keep a little for the next message. */
 static void on_later(struct timer *timer)
 {
-    go_on_reading(list_entry(timer, struct way, later));
+    struct way *way = list_entry(timer, struct way, later);
+
+    if (!way->reading) {
+        go_on_reading(way);
+        return;
+    }
+    leave(way, LIMIT_QUANTUM);
+    if (may_read(way))
+        timer_clear(&way->relay->loop->timers, &way->later);
+    else
+        stop_reading(way);
 }
 
 static void on_read(uv_stream_t *reader, ssize_t count, const uv_buf_t *buffer)
@@ -335,21 +381,32 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
     /* cppcheck-suppress memleak */
 }
 
+/* Nothing more is read until something was written, or ever. */
+static void rest(struct way *way)
+{
+    if (!way->limit)
+        return;
+    timer_clear(&way->relay->loop->timers, &way->later);
+    leave(way, LIMIT_NOTHING);
+    if (way->held_back) {
+        way->held_back = false;
+        note_activity(way->relay);
+    }
+}
+
 /* Returns 0, or why the side can't be read from any more. */
 static int start_reading(struct way *way)
 {
-    uint64_t wait;
     int status;
 
-    if (way->reading || way->eof || way->chunks == MOST_CHUNKS || !list_empty(&way->later.link))
+    if (way->reading || (way->held_back && !list_empty(&way->later.link)))
         return 0;
-    if (way->limited) {
-        way->most = (size_t)limit_ask(&way->limit, CHUNK_SIZE, &wait);
-        if (way->most == 0) {
-            timer_set(&way->relay->loop->timers, &way->later, wait);
-            return 0;
-        }
+    if (way->eof || way->chunks == MOST_CHUNKS) {
+        rest(way);
+        return 0;
     }
+    if (!may_read(way))
+        return 0;
     status = conn_read_start(source(way), on_alloc, on_read);
     way->reading = status == 0;
     return status;
@@ -380,8 +437,10 @@ static void init_way(struct stream_relay *relay, const struct relay_plan *plan, 
     way->relay = relay;
     way->reader = reader;
     way->writer = writer;
-    way->limit = relay_limit(plan, side);
-    way->limited = relay_is_limited(plan);
+    if (relay_is_limited(plan)) {
+        way->limit = &relay->limits[side];
+        relay_limit(way->limit, plan, side);
+    }
     way->most = CHUNK_SIZE;
     reader->data = way;
     timer_init(&way->grace, on_grace_over);
@@ -390,7 +449,8 @@ static void init_way(struct stream_relay *relay, const struct relay_plan *plan, 
 
 struct relay *stream_start(struct loop *loop, const struct relay_plan *plan, struct err *err)
 {
-    struct stream_relay *relay = calloc(1, sizeof *relay);
+    size_t limits = relay_is_limited(plan) ? 2 * sizeof(struct limit) : 0;
+    struct stream_relay *relay = calloc(1, sizeof *relay + limits);
     uv_stream_t *reader[2], *writer[2];
 
     if (!relay) {

@@ -31,15 +31,43 @@ void terms_release(struct terms *terms)
         free(terms);
 }
 
+static int init_shares(struct share shares[2])
+{
+    int status = share_init(&shares[0]);
+
+    if (status != 0)
+        return status;
+    status = share_init(&shares[1]);
+    if (status != 0)
+        share_destroy(&shares[0]);
+    return status;
+}
+
+static void set_rate(struct forward *forward, uint64_t rate)
+{
+    for (int side = 0; side < 2 && rate > 0; side++)
+        share_set_rate(&forward->bandwidth[side], rate);
+}
+
 struct forward *forward_create(const struct forward_config *config)
 {
     struct forward *forward = calloc(1, sizeof *forward);
 
     if (!forward)
         return NULL;
+    if (init_shares(forward->bandwidth) != 0) {
+        free(forward);
+        return NULL;
+    }
+    set_rate(forward, config->rate_limit);
     memcpy(forward->name, config->name, sizeof forward->name);
     atomic_init(&forward->users, 1);
     return forward;
+}
+
+void forward_take_terms(struct forward *forward, const struct terms *terms)
+{
+    set_rate(forward, terms->config.rate_limit);
 }
 
 struct forward *forward_share(struct forward *forward)
@@ -53,6 +81,8 @@ void forward_release(struct forward *forward)
     if (atomic_fetch_sub(&forward->users, 1) > 1)
         return;
     assert(atomic_load(&forward->sessions) == 0 && atomic_load(&forward->pending) == 0);
+    share_destroy(&forward->bandwidth[0]);
+    share_destroy(&forward->bandwidth[1]);
     free(forward);
 }
 

@@ -7,6 +7,7 @@
 #include "base/repeat.h"
 #include "base/throttle.h"
 #include "config/config.h"
+#include "relay/share.h"
 
 #include <stdatomic.h>
 
@@ -36,13 +37,17 @@ struct forward {
     atomic_uint broken;              /* of the ended ones */
     atomic_uint_least64_t last_good; /* address of its target: see dial.h */
     struct throttle accepts;
-    struct throttle bandwidth[2];
+    struct share bandwidth[2]; /* by the side it comes from; at the newest terms that limit it */
     struct repeat refusals, denials, limits; /* their log lines, which count them */
 };
 
 struct forward *forward_create(const struct forward_config *config); /* NULL: no memory */
 struct forward *forward_share(struct forward *forward);
 void forward_release(struct forward *forward);
+
+/* From the main thread: sessions begin under these terms from now on. Of older ones those that had
+ * a rate_limit share the new one; where there is none any more they share the old one. */
+void forward_take_terms(struct forward *forward, const struct terms *terms);
 
 enum entry {
     ENTRY_GRANTED,

@@ -109,12 +109,20 @@ static uint64_t last(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
+/* When the last byte passed. One that waits for bandwidth is not idle. */
+static uint64_t last_active(const struct session *session)
+{
+    uint64_t active = session->relay->active;
+
+    return active == RELAY_HELD_BACK ? now(session) : active;
+}
+
 /* When each time-out that is configured will have passed, or UINT64_MAX. */
 static uint64_t idle_due(const struct session *session)
 {
     uint64_t timeout = session->terms->config.idle_timeout;
 
-    return timeout ? session->relay->active + timeout : UINT64_MAX;
+    return timeout ? last_active(session) + timeout : UINT64_MAX;
 }
 
 /* From the last byte on: a session that is half closed and moves is as good as any. */
@@ -126,7 +134,7 @@ static uint64_t half_close_due(const struct session *session)
         timeout = session->end_known ? HALF_CLOSE_DEFAULT : QUIET_END;
     if (timeout == 0 || !session->half_ended)
         return UINT64_MAX;
-    return last(session->half_ended, session->relay->active) + timeout;
+    return last(session->half_ended, last_active(session)) + timeout;
 }
 
 static uint64_t session_due(const struct session *session)
@@ -183,8 +191,7 @@ static void on_dialled(void *arg, const struct err *dial_err)
         .client = &session->client,
         .target = &session->target,
         .session_rate = config->session_rate_limit,
-        .forward_rate = config->rate_limit,
-        .forward_use = session->forward->bandwidth,
+        .shares = config->rate_limit > 0 ? session->forward->bandwidth : NULL,
         .owner = &relay_owner,
         .arg = session,
     };

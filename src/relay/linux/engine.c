@@ -19,15 +19,25 @@ struct engine {
     struct engine_limits *limits;
 };
 
+static void close_limits(struct engine *engine)
+{
+    struct engine_limits *limits = engine->limits;
+
+    if (!limits)
+        return;
+    timer_clear(&engine->pumps->loop->timers, &limits->timer);
+    for (int side = CLIENT; side <= TARGET; side++)
+        limit_leave(&limits->limits[side], LIMIT_NOTHING);
+    free(limits);
+}
+
 static void close_engine(struct engine *engine, enum conn_end how, struct relay_end *end)
 {
     const struct relay_owner *owner = engine->relay.owner;
     void *arg = engine->relay.arg;
 
     task_cancel(&engine->turn);
-    if (engine->limits)
-        timer_clear(&engine->pumps->loop->timers, &engine->limits->timer);
-    free(engine->limits);
+    close_limits(engine);
     for (int side = CLIENT; side <= TARGET; side++) {
         end->delivered[side] = engine->relay.delivered[side];
         end->lost[side] = flow_pending(&engine->flows[side]);
@@ -62,17 +72,25 @@ static bool has_failed(struct conn *conn, struct flow_fault *fault)
     return fault->error != 0;
 }
 
-/* The shorter of the waits of those directions that have used their bandwidth. */
-static void wait_for_bandwidth(struct engine *engine, const enum flow_state state[2])
+/* After both flows have run. One that waits for bandwidth keeps its turn, one whose own turn is
+ * over what it was granted; any other leaves its share to those who can use it. */
+static void share_bandwidth(struct engine *engine, const enum flow_state state[2])
 {
+    struct relay *relay = &engine->relay;
     uint64_t wait = UINT64_MAX;
 
+    if (relay->active == RELAY_HELD_BACK)
+        relay->active = uv_now(&engine->pumps->loop->uv);
     for (int side = CLIENT; side <= TARGET; side++) {
         if (state[side] == FLOW_LATER && engine->flows[side].wait < wait)
             wait = engine->flows[side].wait;
+        else if (state[side] != FLOW_LATER && state[side] != FLOW_MORE)
+            limit_leave(&engine->limits->limits[side], LIMIT_NOTHING);
     }
-    if (wait != UINT64_MAX)
-        timer_set(&engine->pumps->loop->timers, &engine->limits->timer, wait);
+    if (wait == UINT64_MAX)
+        return;
+    relay->active = RELAY_HELD_BACK;
+    timer_set(&engine->pumps->loop->timers, &engine->limits->timer, wait);
 }
 
 /* One side has ended, is gone for good, and nothing is on its way to it: what comes from the other
@@ -116,7 +134,8 @@ static void run(struct engine *engine)
         relay->active = uv_now(&engine->pumps->loop->uv);
     if (state[CLIENT] == FLOW_MORE || state[TARGET] == FLOW_MORE)
         loop_defer(engine->pumps->loop, &engine->turn);
-    wait_for_bandwidth(engine, state);
+    if (engine->limits)
+        share_bandwidth(engine, state);
     if (!was_half_closed && (state[CLIENT] == FLOW_ENDED || state[TARGET] == FLOW_ENDED))
         relay->owner->half_closed(relay->arg, true);
 }
@@ -172,7 +191,7 @@ static int set_limits(struct engine *engine, const struct relay_plan *plan)
     engine->limits->engine = engine;
     timer_init(&engine->limits->timer, on_bandwidth);
     for (int side = CLIENT; side <= TARGET; side++)
-        engine->limits->limits[side] = relay_limit(plan, side);
+        relay_limit(&engine->limits->limits[side], plan, side);
     return 0;
 }
 

@@ -257,7 +257,7 @@ static enum flow_state end(struct flow *flow, struct flow_fault *fault)
 /* How many bytes the next read may take; 0: none for `wait`. */
 static size_t allowance(struct flow *flow)
 {
-    uint64_t wait, most;
+    uint64_t wait = 0, most;
 
     if (!flow->limit)
         return SIZE_MAX;
