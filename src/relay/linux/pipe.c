@@ -3,14 +3,19 @@
 #include "net/descriptors.h"
 
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 enum {
-    PIPE_SIZE = 1 << 20, /* the most that /proc/sys/fs/pipe-max-size allows by default */
-    MOST_OPEN = 64,      /* a user's share of pipe memory, in pipes of that size */
+    LARGE_PIPE = 1 << 20,  /* the most that /proc/sys/fs/pipe-max-size allows by default */
+    SMALL_PIPE = 1 << 16,  /* as it is made */
+    USER_SHARE = 64 << 20, /* bytes of a user's pipes together, by default */
+    MOST_OPEN = 64,
     MOST_IDLE = 8,
 };
+
+static atomic_llong used; /* bytes that all pools' pipes can hold */
 
 void pipe_pool_init(struct pipe_pool *pool)
 {
@@ -22,6 +27,7 @@ static void pipe_close(struct pipe_pool *pool, struct pipe *pipe)
 {
     close(pipe->read_end);
     close(pipe->write_end);
+    atomic_fetch_sub(&used, pipe->budget);
     free(pipe);
     descriptors_give(2);
     pool->open--;
@@ -38,25 +44,44 @@ void pipe_pool_close(struct pipe_pool *pool)
     }
 }
 
-/* Past the user's share of pipe memory (pipe-user-pages-soft) the kernel makes small pipes and
- * refuses to enlarge them: they work all the same. */
-static struct pipe *pipe_open(struct pipe_pool *pool)
+/* Takes so much of a part of the user's share, if it is there. */
+static bool budget_take(long long size, long long part)
+{
+    if (atomic_fetch_add(&used, size) + size <= part)
+        return true;
+    atomic_fetch_sub(&used, size);
+    return false;
+}
+
+/* The size of the next pipe, taken from the budget; 0: none. */
+static int budget_size(void)
+{
+    if (budget_take(LARGE_PIPE, USER_SHARE / 4))
+        return LARGE_PIPE;
+    return budget_take(SMALL_PIPE, USER_SHARE / 2) ? SMALL_PIPE : 0;
+}
+
+/* Past the user's share the kernel makes smaller pipes and refuses to enlarge them: they work all
+ * the same. */
+static struct pipe *pipe_open(struct pipe_pool *pool, int size)
 {
     struct pipe *pipe = malloc(sizeof *pipe);
     int ends[2];
-    int capacity;
+    int capacity = -1;
 
     if (!pipe || pipe2(ends, O_NONBLOCK | O_CLOEXEC) != 0) {
         free(pipe);
         return NULL;
     }
-    capacity = fcntl(ends[1], F_SETPIPE_SZ, PIPE_SIZE);
+    if (size != SMALL_PIPE)
+        capacity = fcntl(ends[1], F_SETPIPE_SZ, size);
     if (capacity < 0)
         capacity = fcntl(ends[1], F_GETPIPE_SZ);
     list_init(&pipe->link);
     pipe->read_end = ends[0];
     pipe->write_end = ends[1];
     pipe->capacity = capacity > 0 ? (size_t)capacity : 4096;
+    pipe->budget = size;
     pipe->length = 0;
     pool->open++;
     return pipe;
@@ -65,6 +90,7 @@ static struct pipe *pipe_open(struct pipe_pool *pool)
 struct pipe *pipe_take(struct pipe_pool *pool)
 {
     struct pipe *pipe;
+    int size;
 
     if (!list_empty(&pool->idle)) {
         pipe = list_entry(pool->idle.prev, struct pipe, link); /* the one most likely in cache */
@@ -75,15 +101,22 @@ struct pipe *pipe_take(struct pipe_pool *pool)
     /* Sessions come before speed: pipes leave them half of the descriptors. */
     if (pool->open >= MOST_OPEN || !descriptors_take(2, descriptors_total() / 2))
         return NULL;
-    pipe = pipe_open(pool);
-    if (!pipe)
+    size = budget_size();
+    pipe = size > 0 ? pipe_open(pool, size) : NULL;
+    if (!pipe) {
+        atomic_fetch_sub(&used, size);
         descriptors_give(2);
+    }
     return pipe;
 }
 
 void pipe_give(struct pipe_pool *pool, struct pipe *pipe)
 {
-    if (pipe->length > 0 || pool->count >= MOST_IDLE) {
+    bool kept = pipe->length == 0 && pool->count < MOST_IDLE;
+
+    if (kept && pipe->budget == SMALL_PIPE && atomic_load(&used) + LARGE_PIPE <= USER_SHARE / 4)
+        kept = false; /* the next one can be large */
+    if (!kept) {
         pipe_close(pool, pipe);
         return;
     }

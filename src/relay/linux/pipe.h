@@ -1,10 +1,15 @@
 /* A worker's pool of pipes for splice. A pipe belongs to a direction only while it moves bulk data,
- * so a few of them serve any number of sessions, and an idle session holds none. */
+ * so a few of them serve any number of sessions, and an idle session holds none.
+ *
+ * The kernel limits what a user's pipes hold together (pipe-user-pages-soft), and one with bytes
+ * that its receiver does not take stays as it is. So all pools of the process share a budget, a
+ * part of that limit: beyond one quarter pipes are small, and beyond a half there are none. */
 #ifndef HVRELAY_RELAY_LINUX_PIPE_H
 #define HVRELAY_RELAY_LINUX_PIPE_H
 
 #include "base/list.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct pipe {
@@ -12,6 +17,7 @@ struct pipe {
     int read_end, write_end;
     size_t capacity; /* bytes */
     size_t length;   /* bytes in it */
+    int budget;      /* bytes that it takes of what all pipes may hold together */
 };
 
 struct pipe_pool {
