@@ -95,6 +95,8 @@ def test_clients_that_leave_before_there_is_a_target(relays, clients, folder, fr
     path = f"{folder}/back"
     relay, where = start(relays, folder, front, f"unix:{path}", "connect_retry=1h",
                          "max_sessions=20")
+    relay.expect("refused after .*: the client left")
+    relay.expect("a session was refused 19 more times")
     for _ in range(20):
         connect(where).close()
     last = clients(where)
@@ -111,7 +113,9 @@ def test_clients_that_wait_for_their_answer(relays, folder, front, sent):
     """Ended, but not gone: as `nc -N` does. A TCP client that has sent nothing could as well be
     gone: it is waited for as long as the target is tried for the first time."""
     path = f"{folder}/back"
-    _, where = start(relays, folder, front, f"unix:{path}", "connect_retry=1h")
+    relay, where = start(relays, folder, front, f"unix:{path}", "connect_retry=1h")
+    if front == "tcp" and not sent:
+        relay.expect("refused after .*: the client")
     with connect(where) as client:
         client.sendall(sent)
         client.shutdown(socket.SHUT_WR)
