@@ -54,7 +54,7 @@ static void race_interleave(struct race *race)
 /* While the resolver's first address serves, nothing is remembered: its order may spread load. */
 static void race_remember(const struct race *race, int address)
 {
-    if (race->plan->last_good && address > 0)
+    if (race->plan->last_good && address != 0)
         atomic_store(race->plan->last_good, race_fingerprint(&race->addresses[address]));
 }
 
@@ -127,16 +127,17 @@ static void race_start_next(struct race *race, struct race_lane *lane)
 }
 
 /* The attempt that is under way for the longest time gives up its lane, once it has had its share
- * of the time that was left when it started. NULL where it has not. */
+ * of the time that was left when it started. NULL if it has not. No lane was free, so the first is
+ * in use. */
 static struct race_lane *race_take_over(struct race *race)
 {
-    struct race_lane *oldest = NULL;
+    struct race_lane *oldest = &race->lanes[0];
     uint64_t share;
 
-    for (int i = 0; i < RACE_LANES; i++) {
+    for (int i = 1; i < RACE_LANES; i++) {
         struct race_lane *lane = &race->lanes[i];
 
-        if (lane->address >= 0 && (!oldest || lane->started < oldest->started))
+        if (lane->address >= 0 && lane->started < oldest->started)
             oldest = lane;
     }
     share = (race->deadline - oldest->started) / (uint64_t)(race->count - race->next + 1);

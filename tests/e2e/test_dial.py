@@ -2,6 +2,7 @@
 why when none of them serves."""
 
 import contextlib
+import signal
 import socket
 import subprocess
 import time
@@ -10,7 +11,7 @@ import pytest
 
 import namespace
 from deadline import PATIENCE, eventually
-from peers import ask, connect, is_turned_away, listen, read_to_end, reset
+from peers import accept, ask, connect, is_turned_away, listen, read_to_end, reset
 from program import is_sanitized
 
 
@@ -43,6 +44,11 @@ class Swallower:
                     with contextlib.suppress(ConnectionResetError):
                         sent.append(stream.recv(100))
         return b"".join(sent)
+
+    def accept_another(self):
+        """Makes room, and waits for the one that the test did not start."""
+        accept(self.listener).close()
+        return accept(self.listener)
 
     def close(self):
         self.listener.close()
@@ -88,6 +94,41 @@ def test_a_dead_first_address_costs_a_moment(relays, servers, swallowers, folder
     assert ask(relay.address()) == b"hello"
     assert time.monotonic() - begin < 6  # half of connect_timeout; it takes a quarter of a second
     assert swallower.accept_all() == b""  # the attempt that lost is over, and sends nothing
+
+
+@pytest.mark.parametrize("pump", ["auto", "stream"])
+def test_of_two_that_connect_at_once_one_is_reset(relays, swallowers, folder, pump):
+    """The relay is stopped while both connect, so it finds both in the same turn."""
+    wrapper, (first, second) = named(folder, "127.0.0.2", "127.0.0.3")
+    both = [swallowers(first)]
+    both.append(swallowers(second, both[0].where[1]))
+    relay = forward(relays, wrapper, both[0].where[1], "connect_timeout=15s", f"pump={pump}")
+    with connect(relay.address()) as client:
+        client.sendall(b"hello")
+        eventually(lambda: len(sockets_to(relay, both[0].where[1])) == 2, "a second attempt")
+        relay.signal(signal.SIGSTOP)
+        streams = [one.accept_another() for one in both]
+        relay.signal(signal.SIGCONT)
+        ends = [first_of(stream) for stream in streams]
+        assert sorted(ends) == ["hello", "reset"]
+        streams[ends.index("hello")].sendall(b"answer")
+        assert client.recv(6) == b"answer"
+    for stream in streams:
+        stream.close()
+
+
+def sockets_to(relay, port):
+    """The attempts of a relay that are under way, by the kernel's table."""
+    with open(f"/proc/{relay.pid}/net/tcp") as table:
+        rows = [line.split() for line in table.readlines()[1:]]
+    return [row for row in rows if row[2].endswith(f":{port:04X}") and row[3] == "02"]
+
+
+def first_of(stream):
+    try:
+        return stream.recv(5).decode() or "end"
+    except ConnectionResetError:
+        return "reset"
 
 
 def test_seven_dead_addresses(relays, servers, swallowers, folder):

@@ -307,7 +307,7 @@ static void without_descriptors_it_is_one_after_another(void **state)
 static void more_than_lanes(void **state)
 {
     struct rig *rig = *state;
-    char text[16];
+    char text[32];
 
     for (int i = 1; i <= 8; i++) {
         snprintf(text, sizeof text, "10.0.0.%d", i);
