@@ -55,14 +55,18 @@ void expect_sockets(const struct suite *suite, int sockets)
 
 void expect_settled(const struct suite *suite, int sockets)
 {
+    const int others = suite->descriptors_at_start.others + (int)suite->workers;
+    const int pipes = pipes_at_rest(suite);
     uint64_t deadline = clock_ms() + PATIENCE_MS;
     for (;;) {
         suite_clear_targets(suite); /* a client that is gone may reach its target yet */
-        int open = descriptors_now(suite).sockets;
-        if (open == sockets)
+        struct os_descriptors now = descriptors_now(suite);
+        if (now.sockets == sockets && now.pipes <= pipes && now.others <= others)
             return;
         if (clock_left_ms(deadline) == 0)
-            fail_msg("the relay has %d sockets open, not %d", open, sockets);
+            fail_msg("the relay has %d sockets, %d of pipes and %d other descriptors open, not %d "
+                     "and at most %d and %d",
+                     now.sockets, now.pipes, now.others, sockets, pipes, others);
         clock_pause(1);
     }
 }

@@ -88,7 +88,7 @@ void case_bytes_while_asleep(struct suite *suite)
     flows[0].write_max = flows[1].write_max = 1;
     for (uint64_t turn = 1; turn <= 8; turn++) {
         for (int i = 0; i < 2; i++) {
-            flow_extend(&flows[i], 1000 * turn);
+            flow_extend(&flows[i], suite_scaled(suite, 1000, 100) * turn);
             flow_push(&flows[i], flows[i].size, 5 * turn);
         }
         for (int i = 0; i < 2; i++)

@@ -133,7 +133,9 @@ size_t resident_now(const struct suite *suite);
 /* Waits until the relay has `sockets` sockets open; ends the test when it does not come to that. */
 void expect_sockets(const struct suite *suite, int sockets);
 
-/* Sends away whoever comes to suite->target until the relay has `sockets` sockets open. */
+/* Sends away whoever comes to suite->target until the relay has `sockets` sockets open, and no more
+ * other descriptors than at its start but libuv's spare, once for each loop, and the pipes at rest.
+ */
 void expect_settled(const struct suite *suite, int sockets);
 
 /* Closes what is open and waits until the relay has no session left. */
