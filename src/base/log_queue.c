@@ -15,6 +15,10 @@
  * end: then it is left behind. */
 enum { HALF = LOG_QUEUE / 2, GIVE_UP_TIME = 5 * LOG_OUTPUT_WAIT };
 
+/* After a write the writer naps, and what comes meanwhile goes out together: to wake it for each
+ * line would cost more than the line. */
+enum { NAP = 5 }; /* ms */
+
 static const size_t queue_head = offsetof(struct log_line, bytes);
 
 struct half {
@@ -29,7 +33,7 @@ static enum { QUEUE_DIRECT, QUEUE_RUNS, QUEUE_CLOSED } queue_state;
 static struct half queue_halves[2];
 static struct half *queue_filled = &queue_halves[0];  /* under the lock */
 static struct half *queue_written = &queue_halves[1]; /* the writer's */
-static bool queue_stopping, queue_ended;
+static bool queue_naps, queue_stopping, queue_ended;
 static _Atomic bool queue_gives_up;
 static uv_once_t queue_once = UV_ONCE_INIT;
 static uv_mutex_t queue_lock;
@@ -55,20 +59,19 @@ static bool queue_wait_for_ever(void)
 }
 
 /* Once a line is lost, so are all until the writer comes back: the gap is one, and in one place.
- * Returns true if the writer is to be woken. */
+ * Returns true if the writer is to be woken: for the first line, or so that none is lost. */
 static bool queue_append(const struct log_line *line)
 {
     struct half *half = queue_filled;
-    size_t room = queue_room(line);
-    bool was_empty = half->used == 0;
+    size_t room = queue_room(line), before = half->used;
 
-    if (half->lost > 0 || room > HALF - half->used) {
+    if (half->lost > 0 || room > HALF - before) {
         half->lost++;
         return false;
     }
-    memcpy(half->bytes + half->used, line, queue_head + line->line_size + line->event_size);
+    memcpy(half->bytes + before, line, queue_head + line->line_size + line->event_size);
     half->used += room;
-    return was_empty;
+    return queue_naps ? before < HALF / 2 && half->used >= HALF / 2 : before == 0;
 }
 
 void log_queue_put(const struct log_line *line)
@@ -154,6 +157,14 @@ static bool queue_has_work(void)
     return queue_filled->used > 0 || queue_filled->target;
 }
 
+static void queue_nap(void)
+{
+    queue_naps = true;
+    if (!queue_stopping)
+        (void)uv_cond_timedwait(&queue_changed, &queue_lock, NAP * (uint64_t)1000000);
+    queue_naps = false;
+}
+
 static void queue_run(void *arg)
 {
     (void)arg;
@@ -171,6 +182,7 @@ static void queue_run(void *arg)
         uv_mutex_unlock(&queue_lock);
         queue_write(half);
         uv_mutex_lock(&queue_lock);
+        queue_nap();
     }
     queue_ended = true;
     uv_cond_signal(&queue_changed);
