@@ -25,6 +25,7 @@ class Experiment:
     target: str = "tcp"  # the load's
     quick: bool = False  # part of the two-minute version
     kind: str = "load"  # or "idle", "start"
+    logged: bool = False  # a line for each connection, of those that have it: hvrelay
 
     def option(self, name, default=None):
         options = dict(zip(self.load[1::2], self.load[2::2]))
@@ -61,6 +62,10 @@ HOST = (
         Figure("rate", "1/s", "rate", True, 1.10), Figure("p50", "µs", "p50"),
         Figure("p99", "µs", "p99", ratio=0.9),
         Figure("cpu_us_per_connection", "µs", "relay CPU per connection")), quick=True),
+    Experiment("logged", "short connections, a log line each", ("connect", "--connections", 32), (
+        Figure("rate", "1/s", "rate", True), Figure("p99", "µs", "p99"),
+        Figure("cpu_us_per_connection", "µs", "relay CPU per connection")), quick=True,
+        logged=True),
     Experiment("beside", "small stream beside 4 bulk streams", ("beside", "--connections", 5), (
         Figure("p50", "µs", "p50"), Figure("p99", "µs", "p99", ratio=0.7),
         Figure("p999", "µs", "p99.9"), Figure("gbit", "Gbit/s", "bulk throughput", True)),

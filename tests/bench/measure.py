@@ -85,7 +85,7 @@ class Bench:
         load = Load(self.load, arguments, listen)
         try:
             relay.spawn(load.target, folder / "relay.d", experiment.family,
-                        experiment.bulk and self.scale.tuned)
+                        experiment.bulk and self.scale.tuned, experiment.logged)
             relay.wait(folder / "relay.d")
             if experiment.kind == "idle":
                 return self.sample_idle(load, relay, connections)

@@ -1,8 +1,8 @@
 """The relays that are compared: how each is found, configured and started.
 
 All get the same: one worker (socat, which has none, forks a process per connection), TCP_NODELAY,
-a long backlog, no log line per connection, no time-outs that a run could meet; the rest are each
-program's own defaults. `large` gives the peers the largest buffers and pipes that they can have;
+a long backlog, no log line per connection (hvrelay has one where `logged`), no time-outs that a run
+could meet; the rest are each program's own defaults. `large` gives the peers the largest buffers and pipes that they can have;
 hvrelay keeps its defaults even then."""
 
 import os
@@ -79,10 +79,12 @@ class Relay:
     name = ""
     program = ""
     sessions = SESSIONS  # the most that it can hold here
+    logs = False  # can be started with a log line for each connection
     families = ("tcp", "unix")
 
     def __init__(self):
         self.process = self.endpoint = None
+        self.logged = False
 
     def version(self):
         """One line."""
@@ -104,8 +106,11 @@ class Relay:
         """Where the load listens."""
         return experiment.target
 
-    def spawn(self, target, folder, family="tcp", large=False):
+    def spawn(self, target, folder, family="tcp", large=False, logged=False):
         """Starts it in an empty folder, and does not wait."""
+        if logged and not self.logs:
+            raise Unavailable(f"{self.name} logs no connections here")
+        self.logged = logged
         if family not in self.families or split(target)[0] not in self.families:
             raise Unavailable(f"{self.name} has no {family} to {split(target)[0]}")
         self.endpoint = fresh(family, folder)
@@ -144,13 +149,15 @@ class Relay:
 
 class Hvrelay(Relay):
     families = ("tcp", "unix", "vsock")
+    logs = True
 
     def __init__(self, program, name="hvrelay", pump=None, workers=1):
         super().__init__()
         self.program, self.name, self.pump, self.workers = program, name, pump, workers
 
     def command(self, target, folder, large):
-        lines = ["[hvrelay]", f"workers = {self.workers}", "log_level = warning",
+        lines = ["[hvrelay]", f"workers = {self.workers}",
+                 f"log_level = {'info' if self.logged else 'warning'}",
                  "[forward bench]", f"listen = {self.endpoint}", f"connect = {target}"]
         if self.pump:
             lines.append(f"pump = {self.pump}")
@@ -309,7 +316,9 @@ class Direct(Relay):
     def version(self):
         return "no relay"
 
-    def spawn(self, target, folder, family="tcp", large=False):
+    def spawn(self, target, folder, family="tcp", large=False, logged=False):
+        if logged:
+            raise Unavailable("no relay, no log")
         self.endpoint = target
 
     def wait(self, folder):
