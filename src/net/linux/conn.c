@@ -4,9 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -103,8 +101,7 @@ static void unwatch(struct conn *conn)
         loop_unwatch(conn->loop, conn->wfd, &conn->watch);
 }
 
-/* The descriptors, whoever drives them now; -1 where closed. */
-static int conn_fd(const struct conn *conn)
+int conn_fd(const struct conn *conn)
 {
     int fd = conn->rfd;
 
@@ -113,6 +110,7 @@ static int conn_fd(const struct conn *conn)
     return fd;
 }
 
+/* The same of the writer, where it is another one. */
 static int writer_fd(const struct conn *conn)
 {
     int fd = conn->wfd;
@@ -132,66 +130,6 @@ void conn_watch_loss(struct conn *conn, void (*ready)(struct conn *conn))
     (void)loop_watch(conn->loop, conn_fd(conn), EPOLLET, &conn->watch);
     if (writer_fd(conn) >= 0)
         (void)loop_watch(conn->loop, writer_fd(conn), EPOLLET, &conn->watch);
-}
-
-/* On vsock a full close looks like a half-close to all but a write, even one of nothing. */
-static bool is_closed(const struct conn *conn)
-{
-    if (conn->family == FAMILY_VSOCK)
-        return send(conn_fd(conn), "", 0, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && errno == EPIPE;
-    return conn->closed;
-}
-
-/* The flag may be from before a socket was connected. */
-bool conn_has_left(struct conn *conn)
-{
-    struct pollfd poll_now = {.fd = conn_fd(conn)};
-
-    if (conn->family == FAMILY_VSOCK)
-        return is_closed(conn);
-    return conn->family == FAMILY_UNIX && conn->closed && poll(&poll_now, 1, 0) == 1 &&
-           poll_now.revents & POLLHUP;
-}
-
-bool conn_may_have_left(struct conn *conn)
-{
-    char byte;
-
-    return conn->family == FAMILY_TCP && conn->hangup &&
-           recv(conn_fd(conn), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
-}
-
-/* A peer that has closed both halves may have left bytes that are to be delivered first. */
-bool conn_lost(struct conn *conn)
-{
-    char byte;
-
-    if (conn->failed)
-        return true;
-    return conn->socket && is_closed(conn) &&
-           recv(conn_fd(conn), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
-}
-
-/* vsock gives ENOTCONN instead of EOF to one who reads just as the peer's close is being handled. A
- * reset of the transport gives it too, with an error beside it. */
-bool conn_has_ended(struct conn *conn)
-{
-    return conn->family == FAMILY_VSOCK && conn_take_error(conn) == 0;
-}
-
-/* Not by a look at the first byte: where there is an error, that would take it away. */
-bool conn_has_unread(struct conn *conn)
-{
-    int unread = 0;
-
-    return conn->socket && ioctl(conn_fd(conn), FIONREAD, &unread) == 0 && unread > 0;
-}
-
-int conn_pending_error(struct conn *conn)
-{
-    int error = conn->socket || conn->failed ? conn_take_error(conn) : 0;
-
-    return error == 0 ? 0 : uv_translate_sys_error(-error);
 }
 
 void conn_drained(struct conn *conn)
@@ -260,18 +198,6 @@ int conn_shutdown(struct conn *conn)
         conn->wfd = -1;
     }
     return 0;
-}
-
-int conn_take_error(struct conn *conn)
-{
-    socklen_t length = sizeof(int);
-    int error = 0;
-
-    if (!conn->socket)
-        return -EPIPE; /* only the write end of a pipe whose reader has gone gets here */
-    if (getsockopt(conn_fd(conn), SOL_SOCKET, SO_ERROR, &error, &length) != 0)
-        return -errno;
-    return -error;
 }
 
 static void on_stream_closed(uv_handle_t *handle)

@@ -41,6 +41,9 @@ struct incoming {
  * with the loop. Returns 0, or a libuv error number and nothing taken. */
 int conn_open(struct conn *conn, struct loop *loop, int rfd, int wfd, enum family family);
 
+/* The descriptor that is read from, whoever drives it now; -1 where closed. */
+int conn_fd(const struct conn *conn);
+
 /* As read and write on a non-blocking descriptor: bytes, or -errno. EAGAIN clears the flag, and so
  * does a short read where it proves that nothing is left. */
 ssize_t conn_read(struct conn *conn, void *buffer, size_t size);
