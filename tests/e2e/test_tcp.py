@@ -1,6 +1,7 @@
 """Forwards between TCP endpoints: addresses, names, failures, and what the log tells of them."""
 
 import re
+import sys
 import threading
 import time
 
@@ -290,3 +291,22 @@ def test_resets_before_a_limited_session_reads(relays, echo_server):
         relay.wait_log("'limited' session .*: broken after", count=100)
         for stream in (first, server, *streams):
             stream.close()
+
+
+WITHOUT_IPV6 = """
+import errno, os, sys, seccomp
+rules = seccomp.SyscallFilter(seccomp.ALLOW)
+size_of_an_ipv6_address = seccomp.Arg(2, seccomp.EQ, 28)
+rules.add_rule(seccomp.ERRNO(errno.EADDRNOTAVAIL), "bind", size_of_an_ipv6_address)
+rules.load()
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+
+
+def test_all_addresses_without_ipv6(relays, echo_server):
+    """Of the attempt to listen on both nothing is left."""
+    pytest.importorskip("seccomp", reason="python3-seccomp is not installed")
+    relay = relays.forward("tcp:*:0", echo_server.endpoint,
+                           wrapper=[sys.executable, "-c", WITHOUT_IPV6])
+    assert relay.address()[1] > 0
+    assert ask(relay.address()) == b"hello"
