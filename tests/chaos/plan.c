@@ -23,16 +23,28 @@ void plan_scenario(uint64_t *random, struct plan *plan)
 {
     static const enum ending endings[] = {ENDING_CALM,  ENDING_CALM,  ENDING_CALM,  ENDING_CALM,
                                           ENDING_DRAIN, ENDING_DRAIN, ENDING_ABORT, ENDING_KILL};
+    static const unsigned workers[] = {1, 2, 8};
 
-    plan->workers = (unsigned)draw(random, 3) + 1;
+    plan->workers = workers[draw(random, sizeof workers / sizeof *workers)];
     plan->lanes = (unsigned)draw(random, LANES_MAX) + 1;
     plan->sessions = (unsigned)draw(random, SESSIONS_MAX) + 1;
     plan->live = (unsigned)draw(random, 40) + 1;
     plan->patient = chance(random, 40);
     plan->restart_chance = chance(random, 30) ? 100 : 0;
     plan->reload_chance = chance(random, 40) ? 400 : 0;
+    plan->standing = chance(random, 50) ? 2 : 0;
+    plan->json = chance(random, 30);
+    plan->to_file = chance(random, 30);
+    plan->log_chance = chance(random, 40) ? 200 : 0;
     plan->ending = endings[draw(random, sizeof endings / sizeof *endings)];
     plan->end_after = (unsigned)draw(random, plan->sessions) + 1;
+}
+
+enum mistake plan_mistake(uint64_t *random)
+{
+    static const enum mistake mistakes[] = {MISTAKE_KEY, MISTAKE_KEY, MISTAKE_ADDRESS};
+
+    return chance(random, 60) ? MISTAKE_NONE : mistakes[draw(random, 3)];
 }
 
 /* Of those that can be opened here; TCP, which has resets, every other time. hyperv names are

@@ -12,9 +12,19 @@ enum ending {
     ENDING_KILL   /* SIGKILL */
 };
 
+/* What a reload fails for, half-way or at once. */
+enum mistake {
+    MISTAKE_NONE,
+    MISTAKE_KEY,    /* an unknown one in the file */
+    MISTAKE_LOG,    /* a log file that can't be opened */
+    MISTAKE_ADDRESS /* of a new forward: somebody else has it */
+};
+
 struct plan {
     unsigned workers, lanes, sessions, live; /* live: at a time, at most */
-    unsigned restart_chance, reload_chance;  /* of 4096, in each step */
+    unsigned standing;  /* sessions that are there from the beginning and must not be touched */
+    bool json, to_file; /* the log */
+    unsigned restart_chance, reload_chance, log_chance; /* of 4096, in each step */
     bool patient; /* a step of a pause takes a millisecond, not just a look at the others */
     enum ending ending;
     unsigned end_after; /* sessions begun, where it ends amid them */
@@ -24,6 +34,8 @@ struct plan {
 uint64_t draw(uint64_t *random, uint64_t n);
 
 void plan_scenario(uint64_t *random, struct plan *plan);
+
+enum mistake plan_mistake(uint64_t *random);
 
 /* The pair of families, the pump and the limits of a lane. */
 void plan_lane(uint64_t *random, struct lane *lane);

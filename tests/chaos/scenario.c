@@ -1,243 +1,22 @@
 #include "scenario.h"
 
-#include "../lib/check.h"
 #include "../lib/clock.h"
-#include "../lib/linux/socket.h"
-#include "../lib/os.h"
-#include "../lib/relay.h"
-#include "plan.h"
-#include "standing.h"
+#include "stage.h"
 
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { LOG_LINES = 60, RELOADS_MAX = 8 };
-
-struct scenario {
-    struct plan plan;
-    uint64_t random;
-    struct relay *relay;
-    char path[200]; /* of the configuration */
-    struct crowd crowd;
-    bool soaks; /* the relay lives through many rounds, with a plain lane for who stands */
-    struct standing standing;
-    unsigned listening; /* sockets that the relay listens on */
-    int sockets;        /* it has open besides those and its sessions' */
-    bool ending;        /* the relay has been told to end: no session begins any more */
-
-    /* A reload that the relay has not told the end of yet. */
-    bool reloading, mistaken;
-    unsigned reloads;
-    size_t log_mark;
+enum {
+    LOG_LINES = 60,
+    PIPES_KEPT = 2 * 8, /* descriptors of a worker; relay/linux/pipe.c keeps so many for reuse */
+    POOL_THREADS = 4,   /* libuv's */
 };
 
 struct scenario_totals scenario_totals;
 
 static struct scenario now; /* the one that runs; large, and main.c asks for it after a failure */
-
-/* ---- the configuration ---- */
-
-static void write_config(struct scenario *scenario)
-{
-    FILE *file = fopen(scenario->path, "w");
-
-    assert_non_null(file);
-    fprintf(file, "[hvrelay]\nworkers = %u\n", scenario->plan.workers);
-    for (unsigned i = 0; i < scenario->crowd.lane_count; i++) {
-        const struct lane *lane = &scenario->crowd.lanes[i];
-        if (lane->present)
-            fprintf(file, "[forward %s]\nlisten = %s\nconnect = %s\npump = %s\n%s\n", lane->name,
-                    lane->listen, listener_endpoint(lane->target), lane->pump, lane->limits);
-    }
-    assert_int_equal(fclose(file), 0);
-}
-
-/* A port that is not asked for by number is known only from the relay's first words: such a lane
- * can't be one that comes later. The first one is always there: a relay needs a forward. */
-static bool may_be_absent(const struct lane *lane, unsigned index)
-{
-    return index > 0 && lane->limits[0] == '\0' && strcmp(lane->front->name, "tcp") != 0;
-}
-
-static void open_lanes(struct scenario *scenario)
-{
-    for (unsigned i = 0; i < scenario->crowd.lane_count; i++) {
-        struct lane *lane = &scenario->crowd.lanes[i];
-
-        if (scenario->soaks && i == 0)
-            plan_plain_lane(&scenario->random, lane);
-        else
-            plan_lane(&scenario->random, lane);
-        snprintf(lane->name, sizeof lane->name, "lane%u", i);
-        lane->front->fresh(lane->listen);
-        lane->endpoint = lane->listen;
-        lane->target = listener_open(lane->back, LISTENER_ACCEPTING);
-        lane->served = true;
-        lane->present = !may_be_absent(lane, i) || draw(&scenario->random, 4) > 0;
-    }
-}
-
-static int sockets_of(const struct scenario *scenario)
-{
-    struct os_descriptors open = {0};
-    (void)os_descriptors_of(relay_pid(scenario->relay), &open);
-    return open.sockets;
-}
-
-static void start(struct scenario *scenario, const char *program)
-{
-    scenario->crowd.lane_count = scenario->plan.lanes;
-    snprintf(scenario->path, sizeof scenario->path, "%s/chaos.conf", scratch_folder());
-    open_lanes(scenario);
-    write_config(scenario);
-    scenario->relay = relay_start_file(program, scenario->path);
-    for (unsigned i = 0; i < scenario->crowd.lane_count; i++) {
-        struct lane *lane = &scenario->crowd.lanes[i];
-        if (lane->present && strcmp(lane->front->name, "tcp") == 0)
-            lane->endpoint = relay_endpoint(scenario->relay, lane->name);
-        scenario->listening += lane->present;
-    }
-    scenario->sockets = sockets_of(scenario) - (int)scenario->listening;
-}
-
-/* ---- what happens beside the sessions ---- */
-
-/* What is on this lane (NULL: on any), and whose target is not there yet or (all) also is. */
-static void allow_breaks(struct scenario *scenario, const struct lane *lane, bool all,
-                         const char *why)
-{
-    for (unsigned i = 0; i < scenario->crowd.begun; i++) {
-        struct session *session = &scenario->crowd.sessions[i];
-        if ((lane != NULL && session->lane != lane->name) || session->breakable != NULL)
-            continue;
-        if (all || session->opening) {
-            session->breakable = why;
-            session_note(session, "step %" PRIu64 ": %s", scenario->crowd.step, why);
-        }
-    }
-}
-
-/* Clients that wait for their target are told that it is not there; so are those to come. Who waits
- * in the target's queue is reset, where the family has resets; else it is just closed. */
-static void restart_some_target(struct scenario *scenario)
-{
-    struct lane *lane = &scenario->crowd.lanes[draw(&scenario->random, scenario->crowd.lane_count)];
-
-    if (lane->served) {
-        if (lane->opening != NULL && lane->back->resets == RESETS_NEVER)
-            lane->opening->end[TARGET].closed = true;
-        allow_breaks(scenario, lane, false, "its target was away");
-        listener_down(lane->target);
-        lane->served = false;
-        scenario_totals.restarts++;
-    } else {
-        lane->served = listener_up(lane->target);
-    }
-}
-
-static void change_lanes(struct scenario *scenario)
-{
-    for (unsigned i = 0; i < scenario->crowd.lane_count; i++) {
-        struct lane *lane = &scenario->crowd.lanes[i];
-
-        if (draw(&scenario->random, 2) == 0)
-            plan_change(&scenario->random, lane);
-        if (!may_be_absent(lane, i) || draw(&scenario->random, 3) > 0)
-            continue;
-        if (lane->present)
-            allow_breaks(scenario, lane, false, "its forward was removed");
-        scenario->listening += lane->present ? -1u : 1u;
-        lane->present = !lane->present;
-    }
-}
-
-/* Lanes that come are used once the relay says that it has them; see hear_of_reload. */
-static void ask_for_reload(struct scenario *scenario, bool mistaken)
-{
-    scenario->mistaken = mistaken;
-    scenario->reloading = true;
-    scenario->log_mark = relay_log_mark(scenario->relay);
-    write_config(scenario);
-    if (mistaken) {
-        FILE *file = fopen(scenario->path, "a");
-        assert_non_null(file);
-        fprintf(file, "nonsense = yes\n");
-        fclose(file);
-    }
-    kill(relay_pid(scenario->relay), SIGHUP);
-    scenario->reloads++;
-    scenario_totals.reloads++;
-}
-
-static void reload_some_lanes(struct scenario *scenario)
-{
-    bool mistaken = draw(&scenario->random, 4) == 0;
-
-    if (!mistaken)
-        change_lanes(scenario);
-    ask_for_reload(scenario, mistaken);
-}
-
-static void hear_of_reload(struct scenario *scenario)
-{
-    static const char *const done[] = {"info: reloaded", NULL};
-    static const char *const refused[] = {"nothing was changed", NULL};
-
-    if (!scenario->reloading)
-        return;
-    if (relay_log_has(scenario->relay, scenario->log_mark, scenario->mistaken ? refused : done, 0))
-        scenario->reloading = false;
-    else if (!scenario->mistaken && relay_log_has(scenario->relay, scenario->log_mark, refused, 0))
-        chaos_fail(NULL, "a reload was refused");
-}
-
-/* The relay ends amid its sessions, in one of three ways. */
-static void end_amid(struct scenario *scenario)
-{
-    scenario->ending = true;
-    switch (scenario->plan.ending) {
-    case ENDING_KILL:
-        allow_breaks(scenario, NULL, true, "the relay was killed");
-        kill(relay_pid(scenario->relay), SIGKILL);
-        scenario_totals.kills++;
-        break;
-    case ENDING_ABORT:
-        allow_breaks(scenario, NULL, true, "the relay was stopped at once");
-        kill(relay_pid(scenario->relay), SIGTERM);
-        kill(relay_pid(scenario->relay), SIGINT);
-        break;
-    default:
-        allow_breaks(scenario, NULL, false, "the relay was asked to stop");
-        kill(relay_pid(scenario->relay), SIGTERM);
-        scenario_totals.drains++;
-    }
-}
-
-static bool happens(struct scenario *scenario, unsigned chance_of_4096)
-{
-    return draw(&scenario->random, 4096) < chance_of_4096;
-}
-
-static void meddle(struct scenario *scenario)
-{
-    const struct plan *plan = &scenario->plan;
-
-    hear_of_reload(scenario);
-    if (scenario->ending)
-        return;
-    if (happens(scenario, plan->restart_chance))
-        restart_some_target(scenario);
-    if (!scenario->reloading && scenario->reloads < RELOADS_MAX &&
-        happens(scenario, plan->reload_chance))
-        reload_some_lanes(scenario);
-    if (plan->ending != ENDING_CALM && scenario->crowd.begun >= plan->end_after &&
-        !scenario->reloading && happens(scenario, 400))
-        end_amid(scenario);
-}
-
-/* ---- from begin to end ---- */
 
 static void begin_session(struct scenario *scenario)
 {
@@ -275,16 +54,40 @@ static void play(struct scenario *scenario)
     }
 }
 
+/* What may stay for reuse: pipes, and what libuv makes with a loop's first stream, and its pool's
+ * threads. */
+static const char *excess(const struct scenario *scenario, const struct usage *now)
+{
+    const struct usage *then = &scenario->at_rest;
+    int workers = (int)scenario->plan.workers;
+    int standing = (int)scenario->standing.count;
+
+    if (now->open.sockets != scenario->sockets + (int)scenario->listening + 2 * standing)
+        return "sockets";
+    if (now->open.pipes > then->open.pipes + PIPES_KEPT * workers)
+        return "pipes";
+    if (now->open.others > then->open.others + workers + 1)
+        return "descriptors";
+    return now->threads > then->threads + POOL_THREADS ? "threads" : NULL;
+}
+
 static void expect_quiet(struct scenario *scenario)
 {
-    int expected = scenario->sockets + (int)scenario->listening + 2 * (int)scenario->standing.count;
     uint64_t deadline = clock_ms() + PATIENCE_MS;
+    struct usage usage;
+    const char *what;
 
     scenario->crowd.deadline = 0; /* ours comes first, and tells more */
-    while (sockets_of(scenario) != expected) {
+    while (usage = stage_usage(scenario), (what = excess(scenario, &usage)) != NULL) {
         if (clock_left_ms(deadline) == 0)
-            chaos_fail(NULL, "no session is left, but the relay has %d sockets open instead of %d",
-                       sockets_of(scenario), expected);
+            chaos_fail(NULL,
+                       "no session is left but %u, and the relay has too many %s: %d sockets, %d "
+                       "ends of pipes, %d others, %u threads (at first %d, %d, %d, %u)",
+                       scenario->standing.count, what, usage.open.sockets, usage.open.pipes,
+                       usage.open.others, usage.threads, scenario->at_rest.open.sockets,
+                       scenario->at_rest.open.pipes, scenario->at_rest.open.others,
+                       scenario->at_rest.threads);
+        standing_exchange(&scenario->standing);
         crowd_step(&scenario->crowd, true);
     }
 }
@@ -310,7 +113,7 @@ static void expect_clean_log(struct scenario *scenario)
                                          {"Assertion", NULL},
                                          {"cannot accept for now", NULL}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        if (relay_log_has(scenario->relay, 0, bad[i], 0))
+        if (journal_has(&scenario->journal, 0, bad[i]))
             chaos_fail(NULL, "the relay's log has '%s'", bad[i][0]);
 }
 
@@ -319,6 +122,9 @@ static void stop(struct scenario *scenario)
     bool killed = scenario->ending && scenario->plan.ending == ENDING_KILL;
     int code;
 
+    if (!scenario->ending)
+        expect_quiet(scenario);
+    standing_close(&scenario->standing);
     if (!scenario->ending) {
         expect_quiet(scenario);
         relay_ask_to_stop(scenario->relay);
@@ -327,18 +133,6 @@ static void stop(struct scenario *scenario)
     if (code != (killed ? 128 + SIGKILL : 0))
         chaos_fail(NULL, "the relay's exit code is %d", code);
     expect_clean_log(scenario);
-}
-
-static void clean_up(struct scenario *scenario)
-{
-    peers_close_all();
-    relay_free(scenario->relay);
-    scenario->relay = NULL;
-    for (unsigned i = 0; i < scenario->crowd.lane_count; i++) {
-        scenario->crowd.lanes[i].stranger_count = 0;
-        lane_close(&scenario->crowd.lanes[i]);
-    }
-    scratch_remove();
 }
 
 static void prepare(struct scenario *scenario, uint64_t seed, uint64_t number)
@@ -353,10 +147,10 @@ static void prepare(struct scenario *scenario, uint64_t seed, uint64_t number)
 void scenario_run(const char *program, uint64_t seed, uint64_t number)
 {
     prepare(&now, seed, number);
-    start(&now, program);
+    stage_open(&now, program);
     play(&now);
     stop(&now);
-    clean_up(&now);
+    stage_close(&now);
     scenario_totals.scenarios++;
 }
 
@@ -368,6 +162,9 @@ static void plan_round(struct scenario *scenario)
     scenario->plan.workers = SOAK_WORKERS;
     scenario->plan.lanes = LANES_MAX;
     scenario->plan.ending = ENDING_CALM;
+    scenario->plan.standing = STANDING_SESSIONS;
+    scenario->plan.to_file = scenario->plan.json = false; /* as it was started */
+    scenario->plan.log_chance = 0;
 }
 
 int scenario_open(const char *program, uint64_t seed)
@@ -375,8 +172,7 @@ int scenario_open(const char *program, uint64_t seed)
     prepare(&now, seed, 0);
     now.soaks = true;
     plan_round(&now);
-    start(&now, program);
-    standing_open(&now.standing, now.crowd.lanes[0].endpoint, now.crowd.lanes[0].target);
+    stage_open(&now, program);
     return relay_pid(now.relay);
 }
 
@@ -386,7 +182,7 @@ static void change_limits(struct scenario *scenario)
     for (unsigned i = 1; i < scenario->crowd.lane_count; i++)
         if (scenario->crowd.lanes[i].present)
             plan_limits(&scenario->random, &scenario->crowd.lanes[i]);
-    ask_for_reload(scenario, false);
+    meddle_reload(scenario, MISTAKE_NONE);
 }
 
 /* Whom the relay had dialled for a client that left is at the target by now. */
@@ -421,16 +217,19 @@ void scenario_round(void)
 
 void scenario_close(void)
 {
-    standing_close(&now.standing);
     stop(&now);
-    clean_up(&now);
+    stage_close(&now);
 }
 
 void scenario_abandon(void)
 {
     static const char *const endings[] = {"calm", "drain", "abort", "kill"};
 
-    fprintf(stderr, "  step %" PRIu64 ", %u of %u sessions begun, ending: %s%s\n", now.crowd.step,
+    fprintf(stderr,
+            "  %u workers, log: %s%s%s; %u sessions stand; step %" PRIu64
+            ", %u of %u sessions begun, ending: %s%s\n",
+            now.plan.workers, now.plan.json ? "json" : "text", now.plan.to_file ? ", a file" : "",
+            now.plan.log_chance > 0 ? ", troubled" : "", now.plan.standing, now.crowd.step,
             now.crowd.begun, now.plan.sessions, endings[now.plan.ending],
             now.ending ? " (under way)" : "");
     for (unsigned i = 0; i < now.crowd.lane_count; i++) {
@@ -440,6 +239,6 @@ void scenario_abandon(void)
                 lane->present ? "" : ", removed", lane->served ? "" : ", target away",
                 lane->ghost_count);
     }
-    relay_log_print(now.relay, 0, LOG_LINES);
-    clean_up(&now);
+    journal_print(&now.journal, LOG_LINES);
+    stage_close(&now);
 }

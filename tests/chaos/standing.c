@@ -8,9 +8,10 @@ enum { MESSAGE = 100 };
 
 unsigned long long standing_exchanges;
 
-void standing_open(struct standing *standing, const char *endpoint, struct listener *target)
+void standing_open(struct standing *standing, unsigned count, const char *endpoint,
+                   struct listener *target)
 {
-    while (standing->count < STANDING_SESSIONS) {
+    while (standing->count < count) {
         struct peer **end = standing->end[standing->count];
 
         end[CLIENT] = peer_connect(endpoint, PATIENCE_MS);
@@ -61,6 +62,11 @@ void standing_close(struct standing *standing)
 {
     for (unsigned i = 0; i < standing->count; i++)
         exchange(standing, i);
+    standing_forget(standing);
+}
+
+void standing_forget(struct standing *standing)
+{
     while (standing->count > 0) {
         standing->count--;
         peer_close(standing->end[standing->count][CLIENT]);

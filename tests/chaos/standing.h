@@ -14,13 +14,17 @@ struct standing {
 };
 
 /* Nobody else may come to the target meanwhile. */
-void standing_open(struct standing *standing, const char *endpoint, struct listener *target);
+void standing_open(struct standing *standing, unsigned count, const char *endpoint,
+                   struct listener *target);
 
 /* One exchange on the next session that is not idle; none where there is no session. */
 void standing_exchange(struct standing *standing);
 
 /* One last exchange on each; then they end. */
 void standing_close(struct standing *standing);
+
+/* Something breaks them all: nothing is expected of them any more. */
+void standing_forget(struct standing *standing);
 
 /* Of all exchanges of a run. */
 extern unsigned long long standing_exchanges;

@@ -28,7 +28,7 @@ struct relay {
     uv_mutex_t lock;
     uv_cond_t changed;
     struct lines said, log;
-    bool spawned, exited, ask_to_stop, finish;
+    bool spawned, exited, ask_to_stop, stall, finish;
     int pid, exit_code, spawn_error, open_outputs;
 };
 
@@ -90,10 +90,16 @@ static void on_wake(uv_async_t *wake)
     struct relay *relay = wake->data;
     uv_mutex_lock(&relay->lock);
     bool stop = relay->ask_to_stop, finish = relay->finish, exited = relay->exited;
+    bool stall = relay->stall;
     relay->ask_to_stop = false;
     uv_mutex_unlock(&relay->lock);
     if (stop && !exited)
         os_ask_to_stop(relay->pid);
+    if (!uv_is_closing((uv_handle_t *)&relay->err)) {
+        uv_read_stop((uv_stream_t *)&relay->err);
+        if (!stall)
+            uv_read_start((uv_stream_t *)&relay->err, on_room, on_output);
+    }
     if (!finish)
         return;
     if (!exited)
@@ -331,6 +337,14 @@ static void wake(struct relay *relay, bool *flag)
 void relay_ask_to_stop(struct relay *relay)
 {
     wake(relay, &relay->ask_to_stop);
+}
+
+void relay_log_stall(struct relay *relay, bool stall)
+{
+    uv_mutex_lock(&relay->lock);
+    relay->stall = stall;
+    uv_mutex_unlock(&relay->lock);
+    uv_async_send(&relay->wake);
 }
 
 int relay_wait(struct relay *relay, uint64_t timeout_ms)

@@ -39,6 +39,9 @@ bool relay_log_has(struct relay *relay, size_t mark, const char *const *words, u
  * allowed. */
 void relay_log_print(struct relay *relay, size_t mark, size_t most);
 
+/* Stops reading the log, or goes on. What the relay writes meanwhile fills the pipe. */
+void relay_log_stall(struct relay *relay, bool stall);
+
 /* Forgets the log so far, for a relay that runs long. Earlier marks are void. */
 void relay_log_forget(struct relay *relay);
 
