@@ -15,6 +15,7 @@ import pytest
 
 from deadline import PATIENCE
 from peers import accept, connect, listen, read_exactly
+from program import is_sanitized
 
 KIB, MIB = 1 << 10, 1 << 20
 QUANTUM = 4 * KIB  # at most
@@ -22,8 +23,9 @@ WINDOW = 5  # seconds
 
 
 def most_wait(sessions, rate):
-    """Seconds, for a message that is no larger than a quantum."""
-    return 2 * (sessions * QUANTUM / rate + 0.02) + 0.2
+    """Seconds, for a message that is no larger than a quantum. A machine that moves 100 MiB/s has other
+    reasons to be late."""
+    return 2 * (sessions * QUANTUM / rate + 0.02) + (0.2 if rate <= MIB else 1)
 
 
 SENDER = """
@@ -134,6 +136,8 @@ def wait_of_a_byte(pair, counts):
         counts.look(0.002)
 
 
+FAST = pytest.mark.skipif(is_sanitized(), reason="a sanitizer moves no 100 MiB/s")
+
 # Each pump with each load, and each with one worker and with more.
 LOADS = [
     (64 * KIB, 8, "auto", 1),
@@ -144,8 +148,8 @@ LOADS = [
     (MIB, 100, "splice", 1),
     (MIB, 100, "copy", 8),
     (MIB, 100, "stream", 1),
-    (100 * MIB, 1000, "auto", 8),
-    (100 * MIB, 1000, "stream", 1),
+    pytest.param(100 * MIB, 1000, "auto", 8, marks=FAST),
+    pytest.param(100 * MIB, 1000, "stream", 1, marks=FAST),
 ]
 
 
