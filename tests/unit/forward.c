@@ -147,16 +147,17 @@ static void a_race_that_is_lost(void **state)
 static void all_repeats_are_told(void **state)
 {
     struct fixture fixture = make(0, 0, 0, 99);
-    struct repeat *repeats[] = {&fixture.forward->refusals, &fixture.forward->denials,
-                                &fixture.forward->limits};
+    enum { KINDS = 3 };
+    struct repeat *repeats[KINDS] = {&fixture.forward->refusals, &fixture.forward->denials,
+                                     &fixture.forward->limits};
 
     (void)state;
-    for (size_t i = 0; i < LENGTH(repeats); i++) {
+    for (size_t i = 0; i < KINDS; i++) {
         (void)repeat_tell(repeats[i], 1000);
         (void)repeat_tell(repeats[i], 1000);
     }
     assert_true(forward_tell_repeats(fixture.forward));
-    for (size_t i = 0; i < LENGTH(repeats); i++)
+    for (size_t i = 0; i < KINDS; i++)
         assert_int_equal(repeat_swallowed(repeats[i]), 0);
     assert_false(forward_tell_repeats(fixture.forward));
     release(&fixture);
