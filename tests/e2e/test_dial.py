@@ -232,7 +232,8 @@ def starved(relays, wrapper, port):
         )
         eventually(lambda: relay.process.poll() is not None or "ready" in relay.output)
         if "ready" in relay.output:
-            return relay
+            return relay.expect("no descriptors are left, clients wait")
+        relay.wait_log("error: the limit on open files leaves none for a session")
     raise AssertionError("no limit is enough")
 
 

@@ -27,6 +27,7 @@ def test_max_pending_is_exact(relays, folder):
     that held the place comes too late: the others have turned all clients away by then.)"""
     relay = relays.forward("tcp:127.0.0.1:0", f"unix:{folder}/nobody", "max_pending=1", "workers=8",
                            "on_limit=refuse", "connect_retry=1h")
+    relay.expect("turned away").expect("the client left before").expect("a session was refused")
     before = sockets(relay)
     for _ in range(200):
         with relay.frozen():
@@ -47,6 +48,7 @@ def test_every_place_goes_to_whoever_waits(relays, clients, workers):
         with listen() as target:
             relay = relays.forward("tcp:127.0.0.1:0", endpoint_of(target), "max_sessions=1",
                                    f"workers={workers}")
+            relay.expect("nobody listens there")  # for the last one
             inside = clients(relay.address())
             for _ in range(4):
                 with accept(target) as server:

@@ -107,6 +107,7 @@ def test_a_stop_asks_for_no_more_than_drain_timeout(relays, echo_server, manager
     with connect(relay.address("a")) as client:
         client.sendall(b"x")
         assert client.recv(1) == b"x"
+        relay.expect("stopping now: 1 sessions are reset")
         relay.signal(signal.SIGTERM)
         first, second = extension(manager), extension(manager)
         assert second < first <= 3 + 20
@@ -186,6 +187,7 @@ def test_a_socket_that_no_forward_names(relays, echo_server, folder):
         relay = relays.start("run", "-c", path, **options).wait_ready()
     for name in ("old", "local"):
         relay.wait_log(f"warning: .* the socket '{name}', and no forward listens on 'systemd:{name}'")
+    relay.expect("the socket 'web', and no forward listens on")
     for served, other in (("web", "old"), ("old", "web"), ("web", "old")):
         write(served)
         assert hvrelay("reload", "-c", path).returncode == 0
@@ -201,6 +203,7 @@ def test_the_queue_of_a_socket_that_no_forward_names_outlives_the_relay(relays, 
     with listen() as old, listen() as web:
         options = hand_over([(web, "web"), (old, "old")])
         relay = relays.forward("systemd:web", echo_server.endpoint, **options)
+        relay.expect("the socket 'old', and no forward listens on")
         with connect(web.getsockname()) as client:
             client.sendall(b"x")
             assert client.recv(1) == b"x"

@@ -92,7 +92,7 @@ def test_a_name_is_listened_on_at_the_addresses_that_there_are(relays, echo_serv
     namespace.require()
     relay = relays.forward(
         "tcp:twin.test:0", echo_server.endpoint, wrapper=namespace.with_hosts(folder, hosts)
-    )
+    ).expect("is open to the network|is not listened on at 198.51.100.1")
     port = int(re.fullmatch(r"tcp:twin\.test:(\d+)", relay.endpoint())[1])
     assert ask(("127.0.0.1", port)) == b"hello"
 
@@ -102,7 +102,7 @@ def test_an_address_of_a_name_that_is_left_out_is_warned_of(relays, folder):
     hosts = "198.51.100.1 twin.test\n127.0.0.1 twin.test\n"
     relay = relays.forward(
         "tcp:twin.test:0", "tcp:127.0.0.1:1", wrapper=namespace.with_hosts(folder, hosts)
-    )
+    ).expect("is open to the network")
     relay.wait_log(r"warning: 'twin\.test' is not listened on at 198\.51\.100\.1: cannot bind")
 
 
@@ -114,7 +114,7 @@ def test_localhost_without_ipv6(relays, echo_server, folder):
         "tcp:localhost:0",
         echo_server.endpoint,
         wrapper=[*namespace.alone("sysctl -qw net.ipv6.conf.lo.disable_ipv6=1"), *hosts],
-    )
+    ).expect("'localhost' is not listened on at ::1: ")
 
 
 def test_a_name_of_other_machines_only(folder):
