@@ -277,9 +277,15 @@ def test_the_control_socket_is_for_its_user(service, folder, echo_server):
     assert not os.path.lexists(service.control)
 
 
-def test_there_is_nothing_to_reload(relays, echo_server):
-    """A relay without a file goes on as it is."""
-    relay = relays.forward("tcp:127.0.0.1:0", echo_server.endpoint)
+@pytest.mark.parametrize("how", ["arguments", "standard input"])
+def test_there_is_nothing_to_reload(how, relays, echo_server):
+    """A relay without a file goes on as it is. Standard input is not read a second time."""
+    if how == "arguments":
+        relay = relays.forward("tcp:127.0.0.1:0", echo_server.endpoint)
+    else:
+        relay = relays.run(
+            f"[forward forward]\nlisten = tcp:127.0.0.1:0\nconnect = {echo_server.endpoint}\n"
+        )
     relay.signal(signal.SIGHUP)
     relay.wait_log("error: reload: there is nothing to reload: the configuration is no file")
     assert ask(relay.address()) == b"hello"

@@ -214,12 +214,12 @@ def test_a_replaced_socket_is_left_alone(relays, echo_server, folder, how):
 
 def test_checking_a_file_is_safe_for_the_terminal(folder):
     text = "[forward a]\nlisten = unix:/\x1b[2J\x07\nconnect = unix:@\x9b\u009bx\n"
-    done = hvrelay("check", "-c", "-", input=text)
-    assert done.returncode == 0
-    assert "unix:/?[2J?" in done.stdout
-    done = hvrelay("check", "-c", "-", input=text + "pump = \x1b[31m\n[\x1b]\n")
-    assert done.returncode == 2
-    for output in (done.stdout, done.stderr):
+    good = hvrelay("check", "-c", "-", input=text)
+    assert good.returncode == 0
+    assert "unix:/?[2J?" in good.stdout
+    bad = hvrelay("check", "-c", "-", input=text + "pump = \x1b[31m\n[\x1b]\n")
+    assert bad.returncode == 2
+    for output in (good.stdout, good.stderr, bad.stdout, bad.stderr):
         assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f]", output)
 
 

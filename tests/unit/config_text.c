@@ -223,9 +223,20 @@ static void all_mistakes_in_one_go(void **state)
                       "T:12: forwards 'a' and 'b' both listen on");
 }
 
+/* Goal: a mistake that takes the only forward away is not told as a second one. */
+static void one_mistake_is_one_line(void **state)
+{
+    (void)state;
+    read_text(&reading, "[forward no/name]\nlisten = " TCP(1) "\nconnect = " TCP(2) "\n");
+    ASSERT_COMPLAINTS("T:1: 'no/name' is not a name for a forward");
+    read_text(&reading, "[forwards]\n");
+    ASSERT_COMPLAINTS("T:1: unknown section [forwards]");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_mistake_is_one_line),
         cmocka_unit_test(forwards_come_in_order),
         cmocka_unit_test(defaults_are_where_forwards_start),
         cmocka_unit_test(all_editors_are_welcome),
