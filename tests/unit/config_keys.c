@@ -48,7 +48,7 @@ static void assert_sets(const char *section, size_t offset, size_t size, const s
 }
 
 #define FIELD(structure, field)                                                                    \
-    offsetof(struct structure, field), sizeof((struct structure *)0)->field
+    offsetof(struct structure, field), sizeof(((struct structure *)0)->field)
 #define ASSERT_SETS(section, structure, field, ...)                                                \
     do {                                                                                           \
         static const struct setting rows[] = {__VA_ARGS__};                                        \
@@ -118,6 +118,43 @@ static void numbers_of_a_forward(void **state)
                 {"socket_mode = 0001", 1});
     ASSERT_SETS("forward", forward_config, pump, {"", PUMP_AUTO}, {"pump = auto", PUMP_AUTO},
                 {"pump = stream", PUMP_STREAM});
+}
+
+/* Goal: a forward that says `off` goes without what [defaults] sets. */
+static void off_wins_over_a_default(void **state)
+{
+    static const struct {
+        const char *key, *value;
+        size_t offset, size;
+    } keys[] = {
+        {"connect_retry", "1s", FIELD(forward_config, connect_retry)},
+        {"idle_timeout", "1s", FIELD(forward_config, idle_timeout)},
+        {"half_close_timeout", "1s", FIELD(forward_config, half_close_timeout)},
+        {"session_timeout", "1s", FIELD(forward_config, session_timeout)},
+        {"max_sessions", "3", FIELD(forward_config, max_sessions)},
+        {"max_pending", "3", FIELD(forward_config, max_pending)},
+        {"accept_rate", "3", FIELD(forward_config, accept_rate)},
+        {"rate_limit", "1MiB/s", FIELD(forward_config, rate_limit)},
+        {"session_rate_limit", "1MiB/s", FIELD(forward_config, session_rate_limit)},
+        {"send_buffer", "1MiB", FIELD(forward_config, options.send_buffer)},
+        {"receive_buffer", "1MiB", FIELD(forward_config, options.receive_buffer)},
+        {"keepalive", "1s", FIELD(forward_config, options.keepalive)},
+        {"user_timeout", "1s", FIELD(forward_config, options.user_timeout)},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < LENGTH(keys); i++) {
+        const uint64_t off = 0;
+        char text[512];
+
+        snprintf(text, sizeof text, "[defaults]\n%s = %s\n" FORWARD "%s = off\n", keys[i].key,
+                 keys[i].value, keys[i].key);
+        read_text(&reading, text);
+        assert_read(&reading);
+        if (memcmp((const char *)reading.config.forwards + keys[i].offset, &off, keys[i].size) != 0)
+            fail_msg("%s: off leaves the default", keys[i].key);
+        reading_free(&reading);
+    }
 }
 
 static void texts_of_a_forward(void **state)
@@ -289,6 +326,7 @@ int main(void)
         cmocka_unit_test(keys_of_the_program),
         cmocka_unit_test(times_of_a_forward),
         cmocka_unit_test(numbers_of_a_forward),
+        cmocka_unit_test(off_wins_over_a_default),
         cmocka_unit_test(texts_of_a_forward),
         cmocka_unit_test(what_happens_at_a_limit),
         cmocka_unit_test(rules_repeat),
