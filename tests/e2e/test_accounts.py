@@ -26,10 +26,11 @@ def test_reloads_cost_no_descriptor(relays, folder, echo_server):
     relay = None
     reload(first)
     relay = relays.start("run", "-c", path).wait_ready()
+    relay.expect("reload: ")
     reload(first)
     before = what_is_open()
     for _ in range(8):
-        reload(first, second, "tcp:*:0")
+        reload(first, second, "tcp:127.0.0.1:0")
         assert ask(f"{folder}/b.sock") == b"hello"
         reload(first, more="mistake = yes\n", code=1)
         reload(first, second, f"unix:{folder}/none/c.sock", code=1)
