@@ -2,8 +2,8 @@
 
 All get the same: one worker (socat, which has none, forks a process per connection), TCP_NODELAY,
 a long backlog, no log line per connection (hvrelay has one where `logged`), no time-outs that a run
-could meet; the rest are each program's own defaults. `large` gives the peers the largest buffers and pipes that they can have;
-hvrelay keeps its defaults even then."""
+could meet; the rest are each program's own defaults. `large` gives the peers the largest buffers
+and pipes that they can have; hvrelay keeps its defaults even then."""
 
 import os
 import pathlib

@@ -207,8 +207,8 @@ def load():
 
 
 def test_sessions_go_on_and_each_line_is_read_or_counted(relays, load, stalled):
-    """Goal: with more lines than fit, new sessions and one from before are served, memory grows by
-    the queue alone, and once somebody reads, not a line is unaccounted for."""
+    """Goal: with more lines than fit, sessions are served, memory grows by the queue alone, and
+    once somebody reads, not a line is unaccounted for."""
     relay = start(relays, load.endpoint, stalled)
     before = resident(relay)
     load.start(relay.endpoint())
