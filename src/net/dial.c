@@ -3,7 +3,9 @@
 #include "net/race.h"
 #include "net/resolve.h"
 
+#include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { FIRST_PAUSE = 100, LONGEST_PAUSE = 2000 }; /* ms between rounds */
 
@@ -15,7 +17,6 @@ struct dial {
     void *arg;
 
     struct resolve *resolve; /* while a name is looked up */
-    struct race race;
 
     struct task at_once;   /* tells from the loop how a round ended that needed no waiting */
     struct timer deadline; /* of the round */
@@ -23,20 +24,24 @@ struct dial {
     uint64_t pause_length;
     uint64_t give_up; /* loop time after which no round starts */
     bool asked_anew;  /* for the address, in this round */
-    struct err err;   /* why the latest address failed */
+
+    /* Large, and set up when they are used. */
+    struct race race;
+    struct err err; /* why the latest address failed */
 };
 
 static void start_round(struct dial *dial);
 
 static void finish(struct dial *dial, bool connected)
 {
-    struct err err = dial->err;
     dial_done *done = dial->done;
     void *arg = dial->arg;
     char target[ENDPOINT_TEXT];
+    struct err err;
 
     timer_clear(&dial->loop->timers, &dial->deadline);
     if (!connected) {
+        err = dial->err;
         endpoint_format(dial->plan.target, target, sizeof target);
         err_prefix(&err, "cannot connect to '%s'", target);
     }
@@ -120,7 +125,6 @@ static void on_raced(struct race *race, int status)
 static void start_race(struct dial *dial, int count)
 {
     dial->race.count = count;
-    dial->race.deadline = dial->deadline.due;
     race_start(&dial->race, dial->loop, &dial->plan, dial->conn, on_raced);
 }
 
@@ -192,6 +196,7 @@ static void start_round(struct dial *dial)
         end_at_once(dial);
         return;
     }
+    dial->race.deadline = uv_now(&dial->loop->uv) + dial->plan.timeout;
     timer_set(&dial->loop->timers, &dial->deadline, dial->plan.timeout);
     known = resolve_literal(dial->plan.target, &dial->race.addresses[0], &dial->err);
     if (known > 0) {
@@ -207,10 +212,12 @@ static void start_round(struct dial *dial)
 struct dial *dial_start(struct loop *loop, const struct dial_plan *plan, struct conn *conn,
                         dial_done *done, void *arg)
 {
-    struct dial *dial = calloc(1, sizeof *dial);
+    struct dial *dial = malloc(sizeof *dial);
 
     if (!dial)
         return NULL;
+    memset(dial, 0, offsetof(struct dial, race));
+    dial->race.count = 0;
     dial->loop = loop;
     dial->plan = *plan;
     dial->conn = conn;

@@ -117,6 +117,7 @@ static void race_start_next(struct race *race, struct race_lane *lane)
 {
     lane->address = race->next++;
     lane->started = uv_now(&race->loop->uv);
+    conn_init(&lane->own);
     connector_start(&lane->connector, race->loop, &race->addresses[lane->address],
                     race->plan->options, race->plan->timeout,
                     race_is_first(lane) ? race->conn : &lane->own, race_on_end);
@@ -231,7 +232,6 @@ void race_start(struct race *race, struct loop *loop, const struct dial_plan *pl
     for (int i = 0; i < RACE_LANES; i++) {
         race->lanes[i].race = race;
         race->lanes[i].address = -1;
-        conn_init(&race->lanes[i].own);
     }
     race_put_last_good_first(race);
     race_interleave(race);
