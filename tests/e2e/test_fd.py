@@ -85,9 +85,9 @@ def test_a_connected_stream_is_set_as_an_accepted_one(relays, clients, echo_serv
         words = [word for key in KEYS for word in ("-o", key)]
         number = its.fileno()
         if how == "stdio":
-            relays.start("connect", echo_server.endpoint, *words, stdin=its, stdout=its)
+            relay = relays.start("connect", echo_server.endpoint, *words, stdin=its, stdout=its)
         elif how == "fd":
-            relays.forward(f"fd:{number}", echo_server.endpoint, *KEYS, pass_fds=[number])
+            relay = relays.forward(f"fd:{number}", echo_server.endpoint, *KEYS, pass_fds=[number])
         else:
             relay = relays.forward("tcp:127.0.0.1:0", f"fd:{number}", *KEYS, pass_fds=[number])
             clients(relay.address()).sendall(b"x")
@@ -97,6 +97,8 @@ def test_a_connected_stream_is_set_as_an_accepted_one(relays, clients, echo_serv
         assert found == {name: option[2] for name, option in OPTIONS.items()}
         assert its.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, 8) == struct.pack("ii", 1, 0)
         ours.shutdown(socket.SHUT_WR)
+        if how != "target":
+            relay.wait()
 
 
 @pytest.mark.parametrize("pump", ["auto", "stream"])

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from deadline import eventually
 from peers import (
     accept,
     connect,
@@ -20,6 +21,10 @@ FAMILIES = ["tcp", "unix"]
 
 def where_of(family, path):
     return ("127.0.0.1", 0) if family == "tcp" else path
+
+
+def sockets(relay):
+    return sum("socket" in link for link in relay.descriptors().values())
 
 
 def start(relays, folder, front, target, *settings):
@@ -89,6 +94,12 @@ def test_a_tcp_client_that_is_gone(relays, pump):
             relay.wait_log("session 1: .*: broken after .*, 10 B up, 0 B down: client: ")
 
 
+def one_is_left(relay, before):
+    first = sockets(relay)
+    time.sleep(0.2)
+    return first == sockets(relay) == before + 1
+
+
 @pytest.mark.parametrize("front", FAMILIES)
 def test_clients_that_leave_before_there_is_a_target(relays, clients, folder, front):
     """Their places are free as soon as a first round has failed."""
@@ -96,11 +107,13 @@ def test_clients_that_leave_before_there_is_a_target(relays, clients, folder, fr
     relay, where = start(relays, folder, front, f"unix:{path}", "connect_retry=1h",
                          "max_sessions=20")
     relay.expect("refused after .*: the client left")
-    relay.expect("a session was refused 19 more times")
+    relay.expect(r"a session was refused \d+ more times")
+    before = sockets(relay)
     for _ in range(20):
         connect(where).close()
     last = clients(where)
     relay.wait_log("refused after .*: the client left before the target answered")
+    eventually(lambda: one_is_left(relay, before), "the end of all sessions but the last one")
     with listen(path) as target, accept(target) as server:
         last.sendall(b"x")
         assert read_exactly(server, 1) == b"x"

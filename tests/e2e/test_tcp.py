@@ -308,5 +308,6 @@ def test_all_addresses_without_ipv6(relays, echo_server):
     pytest.importorskip("seccomp", reason="python3-seccomp is not installed")
     relay = relays.forward("tcp:*:0", echo_server.endpoint,
                            wrapper=[sys.executable, "-c", WITHOUT_IPV6])
+    relay.expect("is open to the network")
     assert relay.address()[1] > 0
     assert ask(relay.address()) == b"hello"
