@@ -98,11 +98,11 @@ static void report(uint64_t begin)
 {
     printf("%" PRIu64 " s: %" PRIu64 " scenarios, %" PRIu64 " sessions, %" PRIu64 " MiB, %" PRIu64
            " ends of file, %" PRIu64 " resets (%" PRIu64 " by peers), %" PRIu64 " reloads, %" PRIu64
-           " target restarts, %" PRIu64 " kills, %" PRIu64 " drains\n",
+           " target restarts, %" PRIu64 " kills, %" PRIu64 " drains, %" PRIu64 " connects\n",
            (clock_ms() - begin) / 1000, scenario_totals.scenarios, session_totals.sessions,
            session_totals.bytes >> 20, session_totals.ends_of_file, session_totals.resets,
            session_totals.aborts, scenario_totals.reloads, scenario_totals.restarts,
-           scenario_totals.kills, scenario_totals.drains);
+           scenario_totals.kills, scenario_totals.drains, scenario_totals.pipelines);
     if (options.soak && !passed)
         soak_report();
 }

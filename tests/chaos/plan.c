@@ -132,6 +132,28 @@ static size_t draw_chunk(uint64_t *random, uint64_t size)
     return (size_t)(least + draw(random, chance(random, 40) ? least : 256 * KIB - least));
 }
 
+void plan_pipeline(uint64_t *random, struct pipeline_plan *plan)
+{
+    static const char *const pumps[] = {"splice", "copy", "stream", "auto"};
+
+    *plan = (struct pipeline_plan){
+        .pump = pumps[draw(random, 4)],
+        .up = draw_size(random, 6 * MIB),
+        .down = draw_size(random, 6 * MIB),
+        .output_goes = NEVER,
+        .target_goes = NEVER,
+    };
+    if (chance(random, 25)) {
+        plan->input_is_cut = true;
+        plan->cut_after = draw(random, plan->up + 1);
+    }
+    if (chance(random, 25))
+        plan->output_goes = draw(random, plan->down + 1);
+    plan->quiet = plan->output_goes != NEVER && chance(random, 50);
+    if (chance(random, 20))
+        plan->target_goes = draw(random, plan->up + plan->down + 1);
+}
+
 static enum finish draw_finish(uint64_t *random, const struct lane *lane)
 {
     if (lane->breaks != NULL && chance(random, 30))

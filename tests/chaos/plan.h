@@ -3,6 +3,7 @@
 #define CHAOS_PLAN_H
 
 #include "crowd.h"
+#include "pipeline.h"
 
 /* How the relay ends. */
 enum ending {
@@ -34,6 +35,9 @@ struct plan {
 uint64_t draw(uint64_t *random, uint64_t n);
 
 void plan_scenario(uint64_t *random, struct plan *plan);
+
+/* A `connect` of which input, output and target may go at any moment. */
+void plan_pipeline(uint64_t *random, struct pipeline_plan *plan);
 
 enum mistake plan_mistake(uint64_t *random);
 

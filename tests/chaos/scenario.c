@@ -10,6 +10,7 @@
 
 enum {
     LOG_LINES = 60,
+    PIPELINES = 16,     /* of a scenario; each eighth one is of them alone */
     PIPES_KEPT = 2 * 8, /* descriptors of a worker; relay/linux/pipe.c keeps so many for reuse */
     POOL_THREADS = 4,   /* libuv's */
 };
@@ -144,9 +145,33 @@ static void prepare(struct scenario *scenario, uint64_t seed, uint64_t number)
     plan_scenario(&scenario->random, &scenario->plan);
 }
 
+/* One after the other, to a target of any family. */
+static void run_pipelines(struct scenario *scenario, const char *program)
+{
+    struct lane lane = {0};
+
+    plan_lane(&scenario->random, &lane);
+    for (int i = 0; i < PIPELINES; i++) {
+        struct pipeline_plan plan;
+
+        lane.target = listener_open(lane.back, LISTENER_ACCEPTING);
+        plan_pipeline(&scenario->random, &plan);
+        plan.program = program;
+        plan.resets = lane.back->resets == RESETS_ALWAYS;
+        (void)pipeline_run(&plan, lane.target);
+        listener_close(lane.target);
+        scenario_totals.pipelines++;
+    }
+    scratch_remove();
+}
+
 void scenario_run(const char *program, uint64_t seed, uint64_t number)
 {
     prepare(&now, seed, number);
+    if (number % 8 == 7) {
+        run_pipelines(&now, program);
+        return;
+    }
     stage_open(&now, program);
     play(&now);
     stop(&now);
@@ -240,5 +265,6 @@ void scenario_abandon(void)
                 lane->ghost_count);
     }
     journal_print(&now.journal, LOG_LINES);
+    pipeline_abandon();
     stage_close(&now);
 }

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 struct scenario_totals {
-    uint64_t scenarios, reloads, restarts, kills, drains;
+    uint64_t scenarios, reloads, restarts, kills, drains, pipelines;
 };
 extern struct scenario_totals scenario_totals;
 
