@@ -2,7 +2,7 @@
  *
  * - every byte is its sender's next one, and an end of file comes after the last one only;
  * - the exit code is 0 or 1; it is 0 where nothing broke the session, and only where all has
- *   arrived at each side that stayed. */
+ *   arrived at each side that stayed. (2 with a fault before it has read its arguments.) */
 #ifndef CHAOS_PIPELINE_H
 #define CHAOS_PIPELINE_H
 
@@ -22,6 +22,7 @@ struct pipeline_plan {
     uint64_t cut_after;
 
     bool resets;           /* the target's family has resets */
+    bool may_be_silent;    /* where its input or output fails, it leaves that to whoever has them */
     const char *breakable; /* why else it may break; NULL: it may not */
 };
 

@@ -103,12 +103,14 @@ static bool fails_on(enum inject_call call, int fd)
     return true;
 }
 
-/* The portable pump's reads and writes; not libuv's own, nor the log's. */
-static bool is_socket(int fd)
+/* The pumps' reads and writes, of sockets and of the pipes of standard input and output; not
+ * libuv's own, nor the log's. */
+static bool is_relayed(int fd, bool by_program)
 {
     struct stat info;
     int saved = errno;
-    bool is = fstat(fd, &info) == 0 && S_ISSOCK(info.st_mode);
+    bool is = fd != STDERR_FILENO && fstat(fd, &info) == 0 &&
+              (S_ISSOCK(info.st_mode) || (S_ISFIFO(info.st_mode) && by_program));
 
     errno = saved;
     return is;
@@ -224,13 +226,15 @@ ssize_t send(int fd, const void *buffer, size_t size, int flags)
 ssize_t read(int fd, void *buffer, size_t size)
 {
     REAL(read);
-    return is_socket(fd) && fails_on(INJECT_read, fd) ? -1 : real_read(fd, buffer, size);
+    return is_relayed(fd, BY_PROGRAM) && fails_on(INJECT_read, fd) ? -1
+                                                                   : real_read(fd, buffer, size);
 }
 
 ssize_t write(int fd, const void *buffer, size_t size)
 {
     REAL(write);
-    return is_socket(fd) && fails_on(INJECT_write, fd) ? -1 : real_write(fd, buffer, size);
+    return is_relayed(fd, BY_PROGRAM) && fails_on(INJECT_write, fd) ? -1
+                                                                    : real_write(fd, buffer, size);
 }
 
 ssize_t splice(int from, off64_t *from_offset, int to, off64_t *to_offset, size_t size,

@@ -1,6 +1,7 @@
 /* Faults at the boundary to the system: each call fails in each way it can, at the first, the
  * second and a later time, while the relay works and while it starts. After it the relay serves the
  * next clients as if nothing had been; or it did not get ready, and said why. */
+#include "connect.h"
 #include "rig.h"
 
 #include "../lib/os.h"
@@ -55,6 +56,29 @@ static const struct fault at_start[] = {
     {INJECT_pthread_create, {EAGAIN, EPERM}},
 };
 
+/* The process of one session. What libuv can't do without is spared, as at the start. */
+static const struct fault at_connect[] = {
+    {INJECT_socket, {EMFILE, ENFILE, ENOBUFS, ENOMEM, EAFNOSUPPORT}},
+    {INJECT_connect, {ECONNREFUSED, EINTR, EAGAIN, ETIMEDOUT, ENETUNREACH, EACCES}},
+    {INJECT_getsockopt, {EACCES, EINVAL, ENOTCONN}},
+    {INJECT_splice, {EINVAL, EINTR, EAGAIN, ENOMEM, EPIPE, ECONNRESET}},
+    {INJECT_recv, {ECONNRESET, EINTR, EAGAIN, ENOBUFS, ENOMEM, ETIMEDOUT}},
+    {INJECT_send, {EPIPE, EINTR, EAGAIN, ENOBUFS, ENOMEM, ECONNRESET}},
+    {INJECT_read, {EIO, EINTR, EAGAIN, ENOMEM, ECONNRESET}},
+    {INJECT_write, {EPIPE, EINTR, EAGAIN, ENOMEM, EIO, ENOSPC}},
+    {INJECT_shutdown, {ENOTCONN, ENOBUFS, EINVAL}},
+    {INJECT_pipe2, {EMFILE, ENFILE, ENOMEM}, .spared = 1},
+    {INJECT_fcntl, {EINVAL, EPERM, ENOMEM}},
+    {INJECT_eventfd, {EMFILE, ENOMEM}},
+    {INJECT_epoll_create1, {EMFILE, ENOMEM}},
+    {INJECT_epoll_ctl, {ENOMEM, ENOSPC}},
+    {INJECT_epoll_wait, {EINTR}},
+    {INJECT_pthread_create, {EAGAIN, EPERM}},
+    {INJECT_malloc, {ENOMEM}},
+    {INJECT_calloc, {ENOMEM}},
+    {INJECT_realloc, {ENOMEM}},
+};
+
 static const enum inject_call memory[] = {INJECT_malloc, INJECT_calloc, INJECT_realloc};
 
 static const char *const call_names[] = {
@@ -74,6 +98,7 @@ static void report_failure(void)
         return;
     fprintf(stderr, "  %s (it has failed %d times)\n", trial,
             rig.inject != NULL ? atomic_load(&rig.inject->hits) : 0);
+    pipeline_abandon();
     rig_abandon(&rig);
 }
 
@@ -237,6 +262,54 @@ static void run_at_start(const char *only)
     }
 }
 
+/* ---- connect ---- */
+
+/* False: the call does not come that often. */
+static bool try_connect(const char *pump, int call, int error, int from, int count)
+{
+    char when[40];
+    bool hit;
+
+    snprintf(when, sizeof when, "connect, pump = %s", pump);
+    name_trial(when, call, error, from, count);
+    rig_arm(&rig, call, error, from, count);
+    connect_work(&rig, pump, trial);
+    hit = atomic_load(&rig.inject->hits) > 0;
+    rig_disarm(&rig);
+    return hit;
+}
+
+/* The first error at every call, up to some; each other one at the first and the second, and many
+ * times in a row. */
+static void try_connect_each(const char *pump, const struct fault *fault)
+{
+    int first = fault->spared + 1;
+
+    for (int from = first; from <= EACH_MAX; from++)
+        if (!try_connect(pump, fault->call, fault->errors[0], from, 1))
+            break;
+    for (int e = 0; e < ERRORS_MAX && fault->errors[e] != 0; e++) {
+        if (e > 0 && try_connect(pump, fault->call, fault->errors[e], first, 1))
+            (void)try_connect(pump, fault->call, fault->errors[e], first + 1, 1);
+        (void)try_connect(pump, fault->call, fault->errors[e], first, STORM);
+    }
+}
+
+static void run_connect(const char *only)
+{
+    static const char *const pumps[] = {"auto", "splice", "copy", "stream"};
+
+    for (size_t i = 0; i < sizeof at_connect / sizeof *at_connect; i++) {
+        if (only != NULL && strcmp(only, call_names[at_connect[i].call]) != 0)
+            continue;
+        printf("connect: %s\n", call_names[at_connect[i].call]);
+        for (size_t p = 0; p < sizeof pumps / sizeof *pumps; p++) {
+            connect_work(&rig, pumps[p], NULL);
+            try_connect_each(pumps[p], &at_connect[i]);
+        }
+    }
+}
+
 int main(int argc, char **argv)
 {
     const char *only = argc > 3 ? argv[3] : NULL;
@@ -249,11 +322,14 @@ int main(int argc, char **argv)
     os_prepare();
     rig_init(&rig, argv[1], argv[2]);
     atexit(report_failure);
+    connect_init();
+    run_connect(only);
     run_at_start(only);
     rig_set_starting(&rig, false);
     run_at_work(only);
     run_memory_at_work(only);
     passed = true;
+    connect_remove();
     rig_remove(&rig);
     printf("%u faults; %u were not met\n", trials, missed);
     return 0;
