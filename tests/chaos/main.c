@@ -114,10 +114,12 @@ static void run_until(uint64_t end, uint64_t begin)
     if (next_report == 0)
         next_report = begin + REPORT_EVERY_MS;
     while (clock_ms() < end) {
-        if (options.soak)
+        if (options.soak) {
             soak_round();
-        else
-            scenario_run(options.relay, options.seed, scenario++);
+        } else {
+            scenario_run(options.relay, options.seed, scenario);
+            scenario++; /* only now: a failure names the one that has failed */
+        }
         if (clock_ms() >= next_report) {
             report(begin);
             next_report += REPORT_EVERY_MS;
