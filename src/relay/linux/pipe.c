@@ -8,9 +8,11 @@
 #include <unistd.h>
 
 enum {
-    LARGE_PIPE = 1 << 20,  /* the most that /proc/sys/fs/pipe-max-size allows by default */
-    SMALL_PIPE = 1 << 16,  /* as it is made */
-    USER_SHARE = 64 << 20, /* bytes of a user's pipes together, by default */
+    LARGE_PIPE = 1 << 20, /* the most that /proc/sys/fs/pipe-max-size allows by default */
+    SMALL_PIPE = 1 << 18,
+    /* Of the 64 MiB that a user's pipes may hold together, by default: */
+    LARGE_SHARE = 32 << 20, /* up to here pipes are large */
+    SHARE = 48 << 20,       /* and up to here small */
     MOST_OPEN = 64,
     MOST_IDLE = 8,
 };
@@ -56,9 +58,9 @@ static bool budget_take(long long size, long long part)
 /* The size of the next pipe, taken from the budget; 0: none. */
 static int budget_size(void)
 {
-    if (budget_take(LARGE_PIPE, USER_SHARE / 4))
+    if (budget_take(LARGE_PIPE, LARGE_SHARE))
         return LARGE_PIPE;
-    return budget_take(SMALL_PIPE, USER_SHARE / 2) ? SMALL_PIPE : 0;
+    return budget_take(SMALL_PIPE, SHARE) ? SMALL_PIPE : 0;
 }
 
 /* Past the user's share the kernel makes smaller pipes and refuses to enlarge them: they work all
@@ -67,14 +69,13 @@ static struct pipe *pipe_open(struct pipe_pool *pool, int size)
 {
     struct pipe *pipe = malloc(sizeof *pipe);
     int ends[2];
-    int capacity = -1;
+    int capacity;
 
     if (!pipe || pipe2(ends, O_NONBLOCK | O_CLOEXEC) != 0) {
         free(pipe);
         return NULL;
     }
-    if (size != SMALL_PIPE)
-        capacity = fcntl(ends[1], F_SETPIPE_SZ, size);
+    capacity = fcntl(ends[1], F_SETPIPE_SZ, size);
     if (capacity < 0)
         capacity = fcntl(ends[1], F_GETPIPE_SZ);
     list_init(&pipe->link);
@@ -114,7 +115,7 @@ void pipe_give(struct pipe_pool *pool, struct pipe *pipe)
 {
     bool kept = pipe->length == 0 && pool->count < MOST_IDLE;
 
-    if (kept && pipe->budget == SMALL_PIPE && atomic_load(&used) + LARGE_PIPE <= USER_SHARE / 4)
+    if (kept && pipe->budget == SMALL_PIPE && atomic_load(&used) + LARGE_PIPE <= LARGE_SHARE)
         kept = false; /* the next one can be large */
     if (!kept) {
         pipe_close(pool, pipe);

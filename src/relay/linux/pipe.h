@@ -3,7 +3,7 @@
  *
  * The kernel limits what a user's pipes hold together (pipe-user-pages-soft), and one with bytes
  * that its receiver does not take stays as it is. So all pools of the process share a budget, a
- * part of that limit: beyond one quarter pipes are small, and beyond a half there are none. */
+ * part of that limit: beyond a half pipes are small, and beyond three quarters there are none. */
 #ifndef HVRELAY_RELAY_LINUX_PIPE_H
 #define HVRELAY_RELAY_LINUX_PIPE_H
 
