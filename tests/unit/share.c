@@ -117,7 +117,7 @@ static void end(void)
 static void keep_promises(uint64_t rate, size_t greedy, size_t small, uint64_t late)
 {
     uint64_t window = 5 * second, before, least = UINT64_MAX, most = 0;
-    uint64_t begun[MOST];
+    uint64_t begun[MOST] = {0};
 
     begin(rate, greedy, small);
     run_until(now + 2 * second, late);
