@@ -20,6 +20,11 @@ void descriptors_give(int count);
 /* How many could be taken now. */
 int descriptors_left(void);
 
+/* The same for what is not a session's: listeners, the log file. Before the budget is opened
+ * nothing is taken or given back, for what is open then is counted. False: there are none left. */
+bool descriptors_reserve(int count);
+void descriptors_release(int count);
+
 /* How many there are in all, in use or not. */
 int descriptors_total(void);
 

@@ -12,14 +12,29 @@ struct listener;
 int listener_open(const struct endpoint *endpoint, const struct sock_options *options,
                   struct listener **out, struct err *err);
 
+/* As listener_open, while `leaving` still listen, which are to be released soon. Where the system
+ * allows it, an address that overlaps one of theirs is no obstacle, and the very same address is
+ * the same socket, with all that waits in it: that one keeps its options until listener_adjust. */
+int listener_replace(const struct endpoint *endpoint, const struct sock_options *options,
+                     struct listener *const *leaving, size_t count, struct listener **out,
+                     struct err *err);
+
 /* The endpoint it listens on, with the port that the system chose where 0 was asked for. */
 const struct endpoint *listener_endpoint(const struct listener *listener);
 
 /* True where it is good for one stream only: standard input and output, a connected descriptor. */
 bool listener_is_single(const struct listener *listener);
 
-/* Applies to an open listener what can be changed: backlog, buffers, mode and owner. */
+/* False where clients can't find it any more: its unix socket's file was removed or replaced. */
+bool listener_is_intact(const struct listener *listener);
+
+/* Applies to an open listener what can be changed: backlog, mode and owner, and the options that
+ * accepted sockets have from it. A unix socket is never open to anybody to whom neither the old
+ * nor the new mode and owner open it. Returns 0, or -1 and all is as it was. Main thread. */
 int listener_adjust(struct listener *listener, const struct sock_options *options, struct err *err);
+
+/* Takes the last listener_adjust back. */
+void listener_undo(struct listener *listener);
 
 /* A listener is counted, from any thread: when the last user has released it, it stops listening,
  * and a unix socket's file is removed. Acceptors must have stopped before. */

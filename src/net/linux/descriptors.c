@@ -66,6 +66,22 @@ int descriptors_left(void)
     return atomic_load(&available);
 }
 
+static bool is_counted(void)
+{
+    return atomic_load(&total) != 0;
+}
+
+bool descriptors_reserve(int count)
+{
+    return !is_counted() || descriptors_take(count, 0);
+}
+
+void descriptors_release(int count)
+{
+    if (is_counted())
+        descriptors_give(count);
+}
+
 int descriptors_total(void)
 {
     return atomic_load(&total);

@@ -2,9 +2,8 @@
 
 #include "activation.h"
 #include "base/log.h"
-#include "base/text.h"
 #include "net/address.h"
-#include "net/identity.h"
+#include "net/descriptors.h"
 #include "net/resolve.h"
 #include "sock_os.h"
 #include "socket_path.h"
@@ -24,21 +23,6 @@ static int system_code(void)
     return uv_translate_sys_error(errno);
 }
 
-/* "user", "user:group", ":group" -> ids, -1 for what is not named. */
-static int look_up_owner(const char *text, uint32_t *uid, uint32_t *gid, struct err *err)
-{
-    char user[sizeof((struct sock_options *)0)->socket_owner];
-    const char *colon = strchr(text, ':');
-
-    *uid = *gid = UINT32_MAX;
-    (void)text_copy(user, sizeof user, text, colon ? (size_t)(colon - text) : strlen(text));
-    if (user[0] && identity_user(user, uid) != 0)
-        return err_set(err, UV_ENOENT, "there is no user '%s'", user);
-    if (colon && identity_group(colon + 1, gid) != 0)
-        return err_set(err, UV_ENOENT, "there is no group '%s'", colon + 1);
-    return 0;
-}
-
 static void remember_path(struct listener *listener)
 {
     struct stat info;
@@ -48,10 +32,11 @@ static void remember_path(struct listener *listener)
     listener->has_path = true;
     listener->path_device = info.st_dev;
     listener->path_inode = info.st_ino;
+    listener->made_uid = info.st_uid;
+    listener->made_gid = info.st_gid;
 }
 
-/* Somebody may have put another file in its place: that one is not ours to change or remove. */
-static bool is_own(const struct listener *listener, const struct stat *info)
+bool listener_owns(const struct listener *listener, const struct stat *info)
 {
     return listener->has_path && info->st_dev == listener->path_device &&
            info->st_ino == listener->path_inode;
@@ -63,57 +48,8 @@ static void remove_path(const struct listener *listener)
 
     if (!listener->has_path) /* of another family, `u` is no path either */
         return;
-    if (lstat(listener->endpoint.u.local.path, &info) == 0 && is_own(listener, &info))
+    if (lstat(listener->endpoint.u.local.path, &info) == 0 && listener_owns(listener, &info))
         unlink(listener->endpoint.u.local.path);
-}
-
-/* The file itself, so that what is changed is what was looked at: whoever may write to the folder
- * could put a link to any file in its place meanwhile. Returns -1, with ENOENT where it is not
- * ours. */
-static int open_path(const struct listener *listener)
-{
-    int fd = open(listener->endpoint.u.local.path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-    struct stat info;
-
-    if (fd >= 0 && (fstat(fd, &info) != 0 || !is_own(listener, &info))) {
-        close(fd);
-        fd = -1;
-        errno = ENOENT;
-    }
-    return fd;
-}
-
-static int change_access(int fd, const struct sock_options *options, struct err *err)
-{
-    char link[32]; /* fchmod wants more than a path's descriptor */
-    uint32_t uid, gid;
-
-    if (options->socket_owner[0]) {
-        if (look_up_owner(options->socket_owner, &uid, &gid, err) != 0)
-            return -1;
-        if (fchownat(fd, "", uid, gid, AT_EMPTY_PATH) != 0)
-            return err_system(err, system_code(), "cannot give it to '%s'", options->socket_owner);
-    }
-    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    if (chmod(link, options->socket_mode ? (mode_t)options->socket_mode : 0600) != 0)
-        return err_system(err, system_code(), "cannot set its mode");
-    return 0;
-}
-
-/* Until it listens nobody can connect, so there is no moment at which it is open too wide. */
-static int set_access(const struct listener *listener, const struct sock_options *options,
-                      struct err *err)
-{
-    int fd = open_path(listener);
-    int status;
-
-    if (fd < 0 && errno == ENOENT)
-        return err_set(err, UV_ENOENT, "the socket's file was removed or replaced");
-    if (fd < 0)
-        return err_system(err, system_code(), "cannot open the socket's file");
-    status = change_access(fd, options, err);
-    close(fd);
-    return status;
 }
 
 static bool has_file(const struct listener *listener)
@@ -140,7 +76,31 @@ static int bind_socket(struct listener *listener, int fd, const struct address *
     if (!has_path)
         return 0;
     remember_path(listener);
-    return set_access(listener, options, err);
+    return listener_set_access(listener, options, err);
+}
+
+/* Adds a descriptor to the listener, which closes it and gives its place in the budget back. */
+static void add(struct listener *listener, int fd, enum family family)
+{
+    listener->families[listener->count] = family;
+    listener->fds[listener->count++] = fd;
+}
+
+static int reserve_descriptor(struct err *err)
+{
+    return descriptors_reserve(1) ? 0 : err_system(err, UV_EMFILE, "no descriptor is left for it");
+}
+
+static void set_listening_options(const struct listener *listener, int fd,
+                                  const struct address *address)
+{
+    int on = 1, off = 0;
+
+    if (address->family == FAMILY_TCP)
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (address->sa.ss_family == AF_INET6)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY,
+                   strcmp(listener->endpoint.u.tcp.host, "*") == 0 ? &off : &on, sizeof on);
 }
 
 static int bind_and_listen(struct listener *listener, int fd, const struct address *address,
@@ -160,23 +120,30 @@ static int bind_and_listen(struct listener *listener, int fd, const struct addre
 static int add_socket(struct listener *listener, const struct address *address,
                       const struct sock_options *options, struct err *err)
 {
-    int fd = sock_create(address, options);
-    int on = 1, off = 0;
     const char *advice;
+    int fd, status = -1;
 
+    if (reserve_descriptor(err) != 0)
+        return -1;
+    fd = overlap_take(listener, address);
+    if (fd >= 0) {
+        add(listener, fd, address->family);
+        return 0;
+    }
+    if (fd == UV_ENOENT)
+        fd = sock_create(address, options);
     if (fd < 0) {
+        descriptors_release(1);
         err_system(err, fd, "cannot create a socket");
     } else {
-        listener->families[listener->count] = address->family;
-        listener->fds[listener->count++] = fd;
-        if (address->family == FAMILY_TCP)
-            setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-        if (address->sa.ss_family == AF_INET6)
-            setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY,
-                       strcmp(listener->endpoint.u.tcp.host, "*") == 0 ? &off : &on, sizeof on);
-        if (bind_and_listen(listener, fd, address, options, err) == 0)
-            return 0;
+        add(listener, fd, address->family);
+        set_listening_options(listener, fd, address);
+        overlap_allow(listener, fd, true);
+        status = bind_and_listen(listener, fd, address, options, err);
+        overlap_allow(listener, fd, false);
     }
+    if (status == 0)
+        return 0;
     advice = address_listen_advice(address->family, err->code);
     return advice ? err_hint(err, advice) : -1;
 }
@@ -245,8 +212,10 @@ static int open_tcp(struct listener *listener, const struct sock_options *option
         } else {
             if (!all && count > 1)
                 warn_lacking(listener->endpoint.u.tcp.host, &addresses[i], err);
-            if (listener->count > opened)
+            if (listener->count > opened) {
                 close(listener->fds[--listener->count]);
+                descriptors_release(1);
+            }
         }
     }
     return listener->count > 0 ? 0 : -1;
@@ -257,8 +226,7 @@ static void add_inherited(struct listener *listener, int fd, enum family family,
                           const struct sock_options *options)
 {
     sock_set_options(fd, family, options);
-    listener->families[listener->count] = family;
-    listener->fds[listener->count++] = fd;
+    add(listener, fd, family);
 }
 
 /* An inherited descriptor is a listening socket, or one stream. */
@@ -267,8 +235,12 @@ static int open_fd(struct listener *listener, const struct sock_options *options
     int listening = 0;
     socklen_t length = sizeof listening;
 
-    if (sock_take_fd(listener->endpoint.u.fd, &listener->only, options, err) != 0)
+    if (reserve_descriptor(err) != 0)
         return -1;
+    if (sock_take_fd(listener->endpoint.u.fd, &listener->only, options, err) != 0) {
+        descriptors_release(1);
+        return -1;
+    }
     getsockopt(listener->only.rfd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length);
     listener->single = !listening;
     if (listening)
@@ -290,9 +262,14 @@ static int open_activated(struct listener *listener, const struct sock_options *
         getsockopt(fds[i], SOL_SOCKET, SO_ACCEPTCONN, &listening, &length);
         if (family < 0 || !listening)
             return err_set(err, 0, "descriptor %d is no listening stream socket", fds[i]);
+        if (reserve_descriptor(err) != 0)
+            return -1;
         fd = fcntl(fds[i], F_DUPFD_CLOEXEC, 3);
-        if (fd < 0)
-            return err_system(err, system_code(), "cannot use descriptor %d", fds[i]);
+        if (fd < 0) {
+            err_system(err, system_code(), "cannot use descriptor %d", fds[i]);
+            descriptors_release(1);
+            return -1;
+        }
         fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
         add_inherited(listener, fd, (enum family)family, options);
     }
@@ -321,8 +298,9 @@ static int open_any(struct listener *listener, const struct sock_options *option
     }
 }
 
-int listener_open(const struct endpoint *endpoint, const struct sock_options *options,
-                  struct listener **out, struct err *err)
+int listener_replace(const struct endpoint *endpoint, const struct sock_options *options,
+                     struct listener *const *leaving, size_t count, struct listener **out,
+                     struct err *err)
 {
     struct listener *listener = calloc(1, sizeof *listener);
     char text[ENDPOINT_TEXT];
@@ -332,12 +310,22 @@ int listener_open(const struct endpoint *endpoint, const struct sock_options *op
         return err_system(err, UV_ENOMEM, "cannot listen on '%s'", text);
     atomic_init(&listener->users, 1);
     listener->endpoint = *endpoint;
+    listener->options = *options;
+    listener->leaving = leaving;
+    listener->leaving_count = count;
     if (open_any(listener, options, err) == 0) {
+        listener->leaving_count = 0;
         *out = listener;
         return 0;
     }
     listener_release(listener);
     return err_prefix(err, "cannot listen on '%s'", text);
+}
+
+int listener_open(const struct endpoint *endpoint, const struct sock_options *options,
+                  struct listener **out, struct err *err)
+{
+    return listener_replace(endpoint, options, NULL, 0, out, err);
 }
 
 const struct endpoint *listener_endpoint(const struct listener *listener)
@@ -355,6 +343,7 @@ static void close_listener(struct listener *listener)
     remove_path(listener);
     for (int i = 0; i < listener->count; i++)
         close(listener->fds[i]);
+    descriptors_release(listener->count);
     free(listener);
 }
 
@@ -368,16 +357,4 @@ void listener_release(struct listener *listener)
 {
     if (atomic_fetch_sub(&listener->users, 1) == 1)
         close_listener(listener);
-}
-
-int listener_adjust(struct listener *listener, const struct sock_options *options, struct err *err)
-{
-    for (int i = 0; i < listener->count; i++) {
-        sock_set_buffers(listener->fds[i], listener->families[i], options);
-        if (listen(listener->fds[i], (int)options->backlog) != 0)
-            return err_system(err, system_code(), "cannot change the backlog");
-    }
-    if (listener->has_path)
-        return set_access(listener, options, err);
-    return 0;
 }

@@ -75,6 +75,45 @@ void sock_set_options(int fd, enum family family, const struct sock_options *opt
     sock_set_buffers(fd, family, options);
 }
 
+/* The sizes of a new socket of that kind; then the kernel tunes what is not set any more. */
+static int reset_buffers(int fd, const struct address *address, const struct sock_options *to)
+{
+    int fresh = socket(address->sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int send = 0, receive = 0;
+    int set = (to->send_buffer ? 1 : 0) | (to->receive_buffer ? 2 : 0); /* SOCK_..BUF_LOCK */
+    uint64_t credit = 0;
+    socklen_t length = sizeof send, credit_length = sizeof credit;
+
+    if (fresh < 0)
+        return uv_translate_sys_error(errno);
+    getsockopt(fresh, SOL_SOCKET, SO_SNDBUF, &send, &length);
+    getsockopt(fresh, SOL_SOCKET, SO_RCVBUF, &receive, &length);
+    if (address->family == FAMILY_VSOCK &&
+        getsockopt(fresh, AF_VSOCK, SO_VM_SOCKETS_BUFFER_SIZE, &credit, &credit_length) == 0)
+        set_vsock_credit(fd, credit);
+    close(fresh);
+    set_int(fd, SOL_SOCKET, SO_SNDBUF, (uint64_t)send / 2); /* the kernel doubles it */
+    set_int(fd, SOL_SOCKET, SO_RCVBUF, (uint64_t)receive / 2);
+    set_int(fd, SOL_SOCKET, SO_BUF_LOCK, (uint64_t)set);
+    return 0;
+}
+
+int sock_change_options(int fd, const struct address *address, const struct sock_options *from,
+                        const struct sock_options *to)
+{
+    int status = 0;
+
+    if (address->family == FAMILY_TCP) {
+        set_int(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, to->user_timeout);
+        if (to->keepalive == 0)
+            set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 0);
+    }
+    if ((from->send_buffer && !to->send_buffer) || (from->receive_buffer && !to->receive_buffer))
+        status = reset_buffers(fd, address, to);
+    sock_set_options(fd, address->family, to);
+    return status;
+}
+
 int sock_create(const struct address *address, const struct sock_options *options)
 {
     int fd = socket(address->sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);

@@ -13,6 +13,12 @@ int sock_create(const struct address *address, const struct sock_options *option
 /* The same for a socket that somebody else has made. */
 void sock_set_options(int fd, enum family family, const struct sock_options *options);
 
+/* Changes the options of a socket that has `from`; what `to` leaves to the system gets the system's
+ * default again (before Linux 5.14 a buffer stays at that size: TCP does not tune it any more).
+ * Returns 0, or a libuv error number. */
+int sock_change_options(int fd, const struct address *address, const struct sock_options *from,
+                        const struct sock_options *to);
+
 /* Whether a TCP socket's close is a reset. The options turn it on, and only an orderly close turns
  * it off: so a process that is killed, and for which the kernel closes, leaves no end that looks
  * clean. Only for TCP: vsock has no reset, and there this would block close(). */

@@ -29,6 +29,17 @@ int descriptors_left(void)
     return INT_MAX;
 }
 
+bool descriptors_reserve(int count)
+{
+    (void)count;
+    return true;
+}
+
+void descriptors_release(int count)
+{
+    (void)count;
+}
+
 int descriptors_total(void)
 {
     return INT_MAX;

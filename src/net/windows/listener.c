@@ -354,6 +354,16 @@ int listener_open(const struct endpoint *endpoint, const struct sock_options *op
     return err_prefix(err, "cannot listen on '%s'", text);
 }
 
+/* Windows has no way to bind an address that overlaps one that listens: it is in use. */
+int listener_replace(const struct endpoint *endpoint, const struct sock_options *options,
+                     struct listener *const *leaving, size_t count, struct listener **out,
+                     struct err *err)
+{
+    (void)leaving;
+    (void)count;
+    return listener_open(endpoint, options, out, err);
+}
+
 const struct endpoint *listener_endpoint(const struct listener *listener)
 {
     return &listener->endpoint;
@@ -364,16 +374,32 @@ int listener_ways(const struct listener *listener)
     return listener->endpoint.family == FAMILY_TCP ? listener->count : 1;
 }
 
-/* Accepted sockets get the new buffers, and so does a socket that is opened anew. The backlog of
+bool listener_is_intact(const struct listener *listener)
+{
+    return socket_file_is_there(&listener->file, listener->endpoint.u.local.path);
+}
+
+static void set_options(struct listener *listener, const struct sock_options *options)
+{
+    AcquireSRWLockExclusive(&listener->lock);
+    listener->options = *options;
+    ReleaseSRWLockExclusive(&listener->lock);
+}
+
+/* Accepted sockets get the new options, and so does a socket that is opened anew. The backlog of
  * one that listens already cannot be changed, and it has no mode or owner. */
 int listener_adjust(struct listener *listener, const struct sock_options *options, struct err *err)
 {
     if (listener->endpoint.family == FAMILY_UNIX && check_access(options, err) != 0)
         return -1;
-    AcquireSRWLockExclusive(&listener->lock);
-    listener->options = *options;
-    ReleaseSRWLockExclusive(&listener->lock);
+    listener->options_before = listener->options;
+    set_options(listener, options);
     return 0;
+}
+
+void listener_undo(struct listener *listener)
+{
+    set_options(listener, &listener->options_before);
 }
 
 struct listener *listener_share(struct listener *listener)

@@ -8,8 +8,8 @@
 
 struct listener {
     struct endpoint endpoint;
-    struct sock_options options;
-    LONG references; /* its users, and a renewal under way */
+    struct sock_options options, options_before; /* the last adjustment */
+    LONG references;                             /* its users, and a renewal under way */
     int count;
     SOCKET sockets[LISTENER_SOCKETS];
     LPFN_ACCEPTEX accept_ex; /* of their provider, the same for all */

@@ -49,12 +49,17 @@ void socket_file_remember(struct socket_file *file, const char *path)
         file->known = false;
 }
 
-void socket_file_remove(const struct socket_file *file, const char *path)
+bool socket_file_is_there(const struct socket_file *file, const char *path)
 {
     struct socket_file now;
 
-    if (file->known && find(path, &now) && now.known && now.index == file->index &&
-        now.volume == file->volume)
+    return !file->known || (find(path, &now) && now.known && now.index == file->index &&
+                            now.volume == file->volume);
+}
+
+void socket_file_remove(const struct socket_file *file, const char *path)
+{
+    if (file->known && socket_file_is_there(file, path))
         delete_file(path);
 }
 

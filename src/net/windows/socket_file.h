@@ -14,6 +14,9 @@ struct socket_file {
 /* Notes the file that bind() has just made. */
 void socket_file_remember(struct socket_file *file, const char *path);
 
+/* False where it is gone, or another one is in its place. True of a file that is not known. */
+bool socket_file_is_there(const struct socket_file *file, const char *path);
+
 /* Removes it, unless there is another one in its place by now. */
 void socket_file_remove(const struct socket_file *file, const char *path);
 
