@@ -148,6 +148,7 @@ static void run_worker(void *arg)
     loop_run(&worker->loop);
     uv_mutex_lock(&worker->lock);
     worker->ended = true;
+    atomic_store(&worker->asked, false);
     uv_mutex_unlock(&worker->lock);
     uv_close((uv_handle_t *)&worker->wake, NULL);
     pumps_destroy(worker->pumps);
@@ -241,10 +242,15 @@ void worker_abort(struct worker *worker)
     worker_post(worker, &worker->abort);
 }
 
+/* One that has ended, while others drain, is not asked. */
 void worker_ask(struct worker *worker)
 {
-    atomic_store(&worker->asked, true);
-    wake(worker);
+    uv_mutex_lock(&worker->lock);
+    if (!worker->ended) {
+        atomic_store(&worker->asked, true);
+        uv_async_send(&worker->wake);
+    }
+    uv_mutex_unlock(&worker->lock);
 }
 
 bool worker_answered(struct worker *worker)
