@@ -33,3 +33,8 @@ void throttle_pay(struct throttle *throttle, uint64_t rate, uint64_t used, uint6
         paid = (old + late > now ? old : now) + cost(used, rate);
     while (!atomic_compare_exchange_weak(&throttle->paid_until, &old, paid));
 }
+
+void throttle_reset(struct throttle *throttle)
+{
+    atomic_store(&throttle->paid_until, 0);
+}

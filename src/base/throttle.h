@@ -20,4 +20,7 @@ uint64_t throttle_ask(const struct throttle *throttle, uint64_t rate, uint64_t m
 /* `used` units have been used. */
 void throttle_pay(struct throttle *throttle, uint64_t rate, uint64_t used, uint64_t now);
 
+/* Nothing is owed any more: there is another rate. */
+void throttle_reset(struct throttle *throttle);
+
 #endif

@@ -151,10 +151,15 @@ static void on_close(struct worker *worker, struct message *message)
 static void on_change(struct worker *worker, struct message *message)
 {
     struct gate *gate = list_entry(message, struct gate, change);
+    bool other_rate = gate->terms->config.accept_rate != gate->coming->config.accept_rate;
 
-    (void)worker;
     terms_release(gate->terms);
     gate->terms = gate->coming;
+    if (other_rate) { /* what was paid for at the old one counts no more */
+        throttle_reset(&gate->forward->accepts);
+        timer_clear(&worker->loop.timers, &gate->later);
+        acceptor_resume(&gate->acceptor);
+    }
 }
 
 void gate_retry(struct gate *gate)
