@@ -40,8 +40,6 @@ void post_close_gates(struct post *post)
 
 void post_keep_gates(struct post *post, struct post *old)
 {
-    struct err err;
-
     post_discard_gates(post);
     forward_take_terms(post->forward, post->terms);
     for (unsigned i = 0; i < post->crew->count; i++) {
@@ -50,8 +48,6 @@ void post_keep_gates(struct post *post, struct post *old)
         gate_change_terms(post->gates[i], post->terms);
     }
     post->open = true;
-    if (listener_adjust(post->listener, &post->terms->config.options, &err) != 0)
-        log_error("forward '%s': %s", post->forward->name, err.msg);
 }
 
 void post_release(struct post *post)
