@@ -2,7 +2,7 @@
 
 #include "app/control.h"
 #include "app/process.h"
-#include "app/roster.h"
+#include "app/reload.h"
 #include "app/unclaimed.h"
 #include "app/watchdog.h"
 #include "net/descriptors.h"
@@ -14,7 +14,7 @@
 
 struct app {
     const char *path;
-    uint64_t drain_timeout;
+    struct running running;
     bool quiet; /* standard output is a forward's */
     struct loop loop;
     uv_async_t notice; /* from the workers */
@@ -53,7 +53,7 @@ static void print_listener(void *arg, const char *name, const struct endpoint *l
 
 static void print_ready(struct app *app)
 {
-    roster_each(app->roster, print_listener, app);
+    roster_each(app->running.roster, print_listener, app);
     if (!app->quiet) {
         printf("ready\n");
         fflush(stdout);
@@ -63,15 +63,21 @@ static void print_ready(struct app *app)
 /* All workers have ended: nothing holds the loop any more. */
 static void close_handles(struct app *app)
 {
-    roster_stop(app->roster);
+    roster_stop(app->running.roster);
     watchdog_stop(&app->watchdog);
     control_close(app->control);
     process_ignore();
     uv_close((uv_handle_t *)&app->notice, NULL);
     uv_close((uv_handle_t *)&app->drain_timer, NULL);
-    (void)roster_tell_repeats(app->roster);
+    (void)roster_tell_repeats(app->running.roster);
     uv_close((uv_handle_t *)&app->repeats_timer, NULL);
     loop_stop(&app->loop);
+}
+
+/* Those of forwards that were removed among them. */
+static unsigned count_sessions(const struct app *app)
+{
+    return atomic_load(&app->crew.totals.sessions);
 }
 
 static void abort_sessions(struct app *app)
@@ -80,7 +86,7 @@ static void abort_sessions(struct app *app)
         return;
     app->aborted = true;
     process_extend_stop(0);
-    log_warning("stopping now: %u sessions are reset", roster_sessions(app->roster));
+    log_warning("stopping now: %u sessions are reset", count_sessions(app));
     for (unsigned i = 0; i < app->crew.count; i++)
         worker_abort(&app->crew.workers[i]);
 }
@@ -94,13 +100,13 @@ static void drain(struct app *app)
 {
     app->stopping = true;
     process_tell_stopping();
-    process_extend_stop(app->drain_timeout > 0 ? app->drain_timeout : UINT64_MAX);
+    process_extend_stop(app->running.drain_timeout > 0 ? app->running.drain_timeout : UINT64_MAX);
     unclaimed_close();
-    roster_stop(app->roster);
+    roster_stop(app->running.roster);
     for (unsigned i = 0; i < app->crew.count; i++)
         worker_drain(&app->crew.workers[i]);
-    if (app->drain_timeout > 0)
-        uv_timer_start(&app->drain_timer, on_drain_timeout, app->drain_timeout, 0);
+    if (app->running.drain_timeout > 0)
+        uv_timer_start(&app->drain_timer, on_drain_timeout, app->running.drain_timeout, 0);
 }
 
 /* The first request stops politely, the second at once. */
@@ -113,7 +119,7 @@ static void on_stop_request(void *arg)
         return;
     }
     log_info("asked to stop: no more clients are accepted, %u sessions may end",
-             roster_sessions(app->roster));
+             count_sessions(app));
     drain(app);
 }
 
@@ -127,59 +133,23 @@ static void tell_ready(const struct app *app)
 {
     char status[64];
 
-    snprintf(status, sizeof status, "relaying, %u sessions", roster_sessions(app->roster));
+    snprintf(status, sizeof status, "relaying, %u sessions", count_sessions(app));
     process_tell_ready(status);
 }
 
-/* What of [hvrelay] can change while the program runs. */
-static int apply_program(struct app *app, const struct config *config, struct err *err)
+static enum reload_result reload_and_tell(struct app *app, config_complain *complain, void *arg)
 {
-    if (log_open(config->log_file, err) != 0)
-        return -1;
-    log_set_level(config->log_level);
-    log_set_format(config->log_format);
-    app->drain_timeout = config->drain_timeout;
-    atomic_store(&app->crew.totals.most_sessions, config->max_sessions);
-    return 0;
-}
-
-/* All that was wrong goes to `complain`. */
-static int reload(struct app *app, config_complain *complain, void *arg)
-{
-    struct config config;
-    struct err err;
+    enum reload_result result;
 
     if (!app->path || app->stopping) {
         complain(arg, app->stopping ? "nothing is reloaded: the program stops"
                                     : "there is nothing to reload: the configuration is no file");
-        return -1;
+        return RELOAD_FAILED;
     }
-    if (config_load(app->path, &config, complain, arg) != 0) {
-        complain(arg, "the configuration has mistakes: nothing was changed");
-        return -1;
-    }
-    if (roster_apply(app->roster, &config, &err) != 0) {
-        err_prefix(&err, "nothing was changed");
-        complain(arg, err.msg);
-        config_free(&config);
-        return -1;
-    }
-    unclaimed_update(&app->loop.uv, &config);
-    if (apply_program(app, &config, &err) != 0)
-        complain(arg, err.msg);
-    log_info("reloaded %s: %zu forwards", app->path, config.count);
-    config_free(&config);
-    return 0;
-}
-
-static int reload_and_tell(struct app *app, config_complain *complain, void *arg)
-{
-    int status;
-
     process_tell_reloading();
-    status = reload(app, complain, arg);
+    result = reload(&app->running, app->path, complain, arg);
     tell_ready(app);
-    return status;
+    return result;
 }
 
 static void on_reload_request(void *arg)
@@ -194,12 +164,20 @@ static void answer_complaint(void *client, const char *line)
     control_answer(client, line);
 }
 
-static bool on_control(void *arg, struct control_client *client, const char *request)
+static enum control_result on_control(void *arg, struct control_client *client, const char *request)
 {
-    if (strcmp(request, "reload") == 0)
-        return reload_and_tell(arg, answer_complaint, client) == 0;
+    if (strcmp(request, "reload") == 0) {
+        switch (reload_and_tell(arg, answer_complaint, client)) {
+        case RELOAD_DONE:
+            return CONTROL_OK;
+        case RELOAD_MISTAKEN:
+            return CONTROL_MISTAKEN;
+        default:
+            return CONTROL_FAILED;
+        }
+    }
     control_answer(client, "unknown request");
-    return false;
+    return CONTROL_FAILED;
 }
 
 static void on_reopen_request(void *arg)
@@ -213,7 +191,7 @@ static void on_repeats_timer(uv_timer_t *timer)
     struct app *app = timer->data;
 
     atomic_store(&app->crew.repeats, false);
-    (void)roster_tell_repeats(app->roster);
+    (void)roster_tell_repeats(app->running.roster);
 }
 
 static void on_notice(uv_async_t *async)
@@ -223,7 +201,7 @@ static void on_notice(uv_async_t *async)
     if (atomic_load(&app->crew.repeats) && !uv_is_active((uv_handle_t *)&app->repeats_timer) &&
         !uv_is_closing((uv_handle_t *)&app->repeats_timer))
         uv_timer_start(&app->repeats_timer, on_repeats_timer, REPEAT_PAUSE, 0);
-    if (!app->stopping && roster_all_done(app->roster))
+    if (!app->stopping && roster_all_done(app->running.roster))
         drain(app);
     if (atomic_load(&app->crew.at_work) == 0)
         close_handles(app);
@@ -231,7 +209,10 @@ static void on_notice(uv_async_t *async)
 
 static void on_alive(void *arg)
 {
-    tell_ready(arg);
+    const struct app *app = arg;
+
+    if (!app->stopping)
+        tell_ready(app);
     process_tell_alive();
 }
 
@@ -251,8 +232,8 @@ static int init_loop(struct app *app, struct err *err)
     watchdog_start(&app->watchdog, &app->loop.uv, &app->crew, process_watchdog_interval(), on_alive,
                    app);
     status = process_listen(&app->loop.uv, &requests);
-    app->roster = roster_create(&app->loop.uv, &app->crew);
-    if (status != 0 || !app->roster)
+    app->running.roster = roster_create(&app->loop.uv, &app->crew);
+    if (status != 0 || !app->running.roster)
         return err_system(err, status ? status : UV_ENOMEM, "cannot wait for signals");
     return 0;
 }
@@ -307,18 +288,20 @@ static enum app_status run(const struct config *config, const char *path)
         .path = path,
         .quiet = speaks_on_stdout(config),
     };
-    unsigned workers = config->workers ? config->workers : uv_available_parallelism();
     enum app_status status = APP_OK;
     struct err err;
     int left;
 
     descriptors_raise();
-    if (apply_program(&app, config, &err) != 0 || init_loop(&app, &err) != 0) {
+    app.running.crew = &app.crew;
+    app.running.loop = &app.loop.uv;
+    if (running_begin(&app.running, config, &err) != 0 || init_loop(&app, &err) != 0) {
         log_error("%s", err.msg);
         return APP_FAILED;
     }
-    if (open_control(&app, config, &err) == 0 && start_workers(&app, workers, &err) == 0 &&
-        roster_apply(app.roster, config, &err) == 0 && count_descriptors(&app, &err) == 0) {
+    if (open_control(&app, config, &err) == 0 &&
+        start_workers(&app, app.running.workers, &err) == 0 &&
+        roster_apply(app.running.roster, config, &err) == 0 && count_descriptors(&app, &err) == 0) {
         unclaimed_update(&app.loop.uv, config);
         print_ready(&app);
         tell_ready(&app);
@@ -328,10 +311,10 @@ static enum app_status run(const struct config *config, const char *path)
         drain(&app);
     }
     run_until_stopped(&app);
-    if (roster_any_broken(app.roster))
+    if (roster_any_broken(app.running.roster))
         status = APP_FAILED;
     left = loop_destroy(&app.loop);
-    roster_free(app.roster);
+    roster_free(app.running.roster);
     free(app.crew.workers);
     assert(left == 0);
     (void)left;

@@ -8,7 +8,7 @@
 enum {
     REQUEST = 64,  /* bytes of a request line */
     ANSWER = 8192, /* bytes of an answer; more is cut */
-    LAST = 8,      /* of these, for the last line */
+    LAST = 16,     /* of these, for the last line */
     MOST_CLIENTS = 8,
     PATIENCE = 5000, /* ms for a client from its connect to its last byte */
 };
@@ -84,11 +84,12 @@ void control_answer(struct control_client *client, const char *line)
 
 static void handle(struct control_client *client)
 {
+    static const char *const words[] = {"ok", "failed", "mistaken"};
     struct control *control = client->control;
     uv_buf_t buffer;
-    bool done = control->handler(control->arg, client, client->request);
+    enum control_result result = control->handler(control->arg, client, client->request);
 
-    append(client, done ? "ok" : "failed", LAST);
+    append(client, words[result], LAST);
     buffer = uv_buf_init(client->answer, (unsigned)client->answered);
     client->write.data = client;
     client->writing = uv_write(&client->write, client->writer, &buffer, 1, on_written) == 0;

@@ -1,5 +1,5 @@
 /* The control socket: one request a connection, a line of text; the answer is lines of text, the
- * last of which is "ok" or "failed". For the user that runs the program only. Main thread. */
+ * last of which is the result. For the user that runs the program only. Main thread. */
 #ifndef HVRELAY_APP_CONTROL_H
 #define HVRELAY_APP_CONTROL_H
 
@@ -9,8 +9,16 @@
 struct control;
 struct control_client;
 
-/* Handles a request. Returns whether it was done. */
-typedef bool control_handler(void *arg, struct control_client *client, const char *request);
+/* On the wire: "ok", "failed", "mistaken". */
+enum control_result {
+    CONTROL_OK,
+    CONTROL_FAILED,   /* at run time, or a part of it */
+    CONTROL_MISTAKEN, /* by the configuration: asking again would not help */
+};
+
+/* Handles a request. */
+typedef enum control_result control_handler(void *arg, struct control_client *client,
+                                            const char *request);
 
 /* Listens there. Returns 0 and *out, or -1. */
 int control_open(struct loop *loop, const struct endpoint *endpoint, control_handler *handler,
@@ -23,8 +31,8 @@ void control_answer(struct control_client *client, const char *line);
 void control_close(struct control *control);
 
 /* The other side: asks there, and calls `line` for each line of the answer but the last. Blocks.
- * Returns 1 for "ok", 0 for "failed", -1 where there was no answer. */
+ * Returns 0 and *result; -1 where there was no answer. */
 int control_ask(const struct endpoint *endpoint, const char *request,
-                void (*line)(const char *text), struct err *err);
+                void (*line)(const char *text), enum control_result *result, struct err *err);
 
 #endif

@@ -81,7 +81,8 @@ static void on_dialled(void *arg, const struct err *err)
 }
 
 /* Passes on the lines but the last, which is the result. */
-static int read_answer(struct asking *asking, void (*line)(const char *text), struct err *err)
+static int read_answer(struct asking *asking, void (*line)(const char *text),
+                       enum control_result *result, struct err *err)
 {
     char *text = asking->answer, *end;
 
@@ -92,14 +93,18 @@ static int read_answer(struct asking *asking, void (*line)(const char *text), st
         text = end + 1;
     }
     if (strcmp(text, "ok\n") == 0)
-        return 1;
-    if (strcmp(text, "failed\n") == 0)
-        return 0;
-    return err_set(err, 0, "the control socket gave no answer that makes sense");
+        *result = CONTROL_OK;
+    else if (strcmp(text, "failed\n") == 0)
+        *result = CONTROL_FAILED;
+    else if (strcmp(text, "mistaken\n") == 0)
+        *result = CONTROL_MISTAKEN;
+    else
+        return err_set(err, 0, "the control socket gave no answer that makes sense");
+    return 0;
 }
 
 int control_ask(const struct endpoint *endpoint, const char *request,
-                void (*line)(const char *text), struct err *err)
+                void (*line)(const char *text), enum control_result *result, struct err *err)
 {
     const struct sock_options options = {0};
     const struct dial_plan plan = {.target = endpoint, .options = &options, .timeout = 5000};
@@ -117,7 +122,7 @@ int control_ask(const struct endpoint *endpoint, const char *request,
     conn_close(&asking.conn, CONN_CLOSE);
     loop_destroy(&asking.loop);
     if (!asking.failed)
-        return read_answer(&asking, line, err);
+        return read_answer(&asking, line, result, err);
     *err = asking.err;
     return -1;
 }

@@ -15,16 +15,19 @@ static void print_line(const char *text)
 int command_reload(const struct arguments *arguments)
 {
     const char *path = arguments->config ? arguments->config : process_default_config();
+    enum control_result result;
     struct endpoint control;
     struct err err;
-    int answer;
 
     if (config_find_control(path, &control, &err) != 0) {
         print_line(err.msg);
         return APP_MISCONFIGURED;
     }
-    answer = control_ask(&control, "reload", print_line, &err);
-    if (answer < 0)
+    if (control_ask(&control, "reload", print_line, &result, &err) != 0) {
         print_line(err.msg);
-    return answer == 1 ? APP_OK : APP_FAILED;
+        return APP_FAILED;
+    }
+    if (result == CONTROL_MISTAKEN)
+        return APP_MISCONFIGURED;
+    return result == CONTROL_OK ? APP_OK : APP_FAILED;
 }

@@ -8,6 +8,7 @@ import pytest
 
 from peers import Server, connect, echo
 from program import HVRELAY, Relay
+from service import Service
 
 SKIPPED = 77  # tells ctest that nothing has run
 
@@ -96,3 +97,8 @@ def folder():
     yield path
     os.chmod(path, 0o700)  # a test may have taken that away, and not be root's
     shutil.rmtree(path)
+
+
+@pytest.fixture
+def service(relays, folder):
+    return Service(relays, folder)

@@ -1,8 +1,11 @@
 """Reloading: what the old and the new configuration both have goes on without a gap."""
 
+import contextlib
 import os
 import re
 import signal
+import socket
+import time
 
 import pytest
 
@@ -18,40 +21,47 @@ from peers import (
     read_exactly,
     refuses,
 )
-from program import hvrelay
 
 
-class Service:
-    """A relay that runs with a file, which the test rewrites."""
-
-    def __init__(self, relays, folder):
-        self.path = f"{folder}/hvrelay.conf"
-        self.control = f"{folder}/control.sock"
-        self.relays = relays
-        self.folder = folder
-
-    def write(self, forwards, program="", control=True):
-        """`forwards`: {name: (listen, connect, more lines...)}"""
-        with open(self.path, "w") as file:
-            file.write("[hvrelay]\n" + program + "\n")
-            if control:
-                file.write(f"control = unix:{self.control}\n")
-            for name, (where, target, *more) in forwards.items():
-                file.write(f"[forward {name}]\nlisten = {where}\nconnect = {target}\n")
-                file.write("".join(line + "\n" for line in more))
-
-    def start(self, forwards, program="", **options):
-        self.write(forwards, program)
-        self.relay = self.relays.start("run", "-c", self.path, **options).wait_ready()
-        return self.relay
-
-    def reload(self):
-        return hvrelay("reload", "-c", self.path)
+def listening_ports(relay):
+    """The TCP ports of this process."""
+    numbers = {
+        link[len("socket:[") : -1]
+        for link in relay.descriptors().values()
+        if link.startswith("socket:[")
+    }
+    ports = set()
+    for table in ("tcp", "tcp6"):
+        with open(f"/proc/net/{table}") as lines:
+            for line in list(lines)[1:]:
+                fields = line.split()
+                if fields[3] == "0A" and fields[9] in numbers:
+                    ports.add(int(fields[1].rsplit(":", 1)[1], 16))
+    return ports
 
 
-@pytest.fixture
-def service(relays, folder):
-    return Service(relays, folder)
+@contextlib.contextmanager
+def silent_target():
+    """Its queue is full: who dials it waits."""
+    with socket.socket() as listener, contextlib.ExitStack() as fillers:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(4):
+            filler = fillers.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
+        yield listener
+
+
+def dials_to(port, relay):
+    """How many of its sockets wait for an answer from there (SYN_SENT)."""
+    numbers = relay.descriptors().values()
+    with open("/proc/net/tcp") as lines:
+        fields = [line.split() for line in list(lines)[1:]]
+    return sum(
+        line[2].endswith(f":{port:04X}") and line[3] == "02" and f"socket:[{line[9]}]" in numbers
+        for line in fields
+    )
 
 
 def socket_number(path):
@@ -94,17 +104,24 @@ def test_what_stays_is_not_touched(service, folder, workers):
 
 
 def test_any_port_is_another_one_for_each_forward(service, servers):
-    """Port 0 names no socket: each forward keeps the one it got."""
+    """Port 0 names no socket: each forward keeps the one it got, and a new one gets its own."""
 
     def say(name):
         return lambda stream: stream.sendall(stream.recv(100) and name.encode())
 
-    targets = {name: servers(serve=say(name)) for name in ("a", "b")}
+    names = ("a", "b", "c")
+    targets = {name: servers(serve=say(name)) for name in names}
     forwards = {name: ("tcp:127.0.0.1:0", target.endpoint) for name, target in targets.items()}
-    relay = service.start(forwards)
-    assert service.reload().returncode == 0
-    for name in forwards:
+    relay = service.start({name: forwards[name] for name in "ab"})
+    before = listening_ports(relay)
+    service.change(forwards)
+    (new,) = listening_ports(relay) - before
+    assert ask(("127.0.0.1", new)) == b"c"
+    for name in "ab":
         assert ask(relay.address(name)) == name.encode()
+    service.change({name: forwards[name] for name in "bc"})
+    assert listening_ports(relay) == {relay.address("b")[1], new}
+    assert ask(("127.0.0.1", new)) == b"c"
 
 
 def test_new_clients_meet_the_new_target(service, folder, servers):
@@ -155,32 +172,90 @@ def test_once_it_is_reloaded_a_removed_forward_is_gone(service, folder, echo_ser
         assert refuses(where)
 
 
-def test_a_removed_forward_takes_nobody_new(service, folder):
-    """Its sessions may end by themselves, for drain_timeout."""
+def serve_two(service, folder, target, program):
+    """A relay with a session on each of two forwards: (both, one, clients, servers)."""
+    keep = {"keep": (f"unix:{folder}/keep.sock", endpoint_of(target))}
+    gone = {"gone": (f"unix:{folder}/gone.sock", endpoint_of(target))}
+    service.start({**keep, **gone}, program=program)
+    clients, streams = [], []
+    for name in ("gone", "keep"):
+        clients.append(connect(f"{folder}/{name}.sock"))
+        streams.append(accept(target))
+    return keep, clients, streams
+
+
+def passes(client, server):
+    """Does a byte pass each way?"""
+    for one, other in ((client, server), (server, client)):
+        one.sendall(b"x")
+        assert read_exactly(other, 1) == b"x"
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_removed_forward_takes_nobody_new(service, folder, workers):
+    """Its sessions may end by themselves, for drain_timeout; those of others go on."""
     with listen() as target:
-        keep = {"keep": (f"unix:{folder}/keep.sock", endpoint_of(target))}
-        gone = {"gone": (f"unix:{folder}/gone.sock", endpoint_of(target))}
-        relay = service.start({**keep, **gone}, program="drain_timeout = 300ms")
-        with connect(f"{folder}/gone.sock") as client, accept(target) as server:
-            service.write(keep, program="drain_timeout = 300ms")
-            assert service.reload().returncode == 0
-            relay.wait_log("forward 'gone': removed, 1 sessions may end")
-            eventually(lambda: refuses(f"{folder}/gone.sock"), "the end of its socket")
-            for stream in (client, server):
-                is_reset(stream)  # or an end in order: a unix socket has no reset
-        relay.wait_log("forward 'gone' session 1: .*: its forward was removed by a reload")
+        program = f"drain_timeout = 300ms\nworkers = {workers}"
+        keep, clients, streams = serve_two(service, folder, target, program)
+        service.change(keep)
+        service.relay.wait_log("forward 'gone': removed, 1 sessions may end")
+        assert refuses(f"{folder}/gone.sock")
+        for stream in (clients[0], streams[0]):
+            is_reset(stream)  # or an end in order: a unix socket has no reset
+        service.relay.wait_log("session 1: .*: its forward was removed by a reload")
+        passes(clients[1], streams[1])
+        for stream in clients + streams:
+            stream.close()
+    assert service.relay.stop() == 0
+    assert sum("removed by a reload" in line for line in service.relay.log) == 1
+
+
+def test_without_a_drain_timeout_sessions_go_on(service, folder):
+    """Off is no limit, not none at all: the first time, and where it was set before."""
+    with listen() as target:
+        keep, clients, streams = serve_two(service, folder, target, "drain_timeout = off")
+        service.change(keep)
+        passes(clients[0], streams[0])
+        again = {**keep, "again": (f"unix:{folder}/again.sock", endpoint_of(target))}
+        service.change(again, program="drain_timeout = 50ms")
+        clients.append(connect(f"{folder}/again.sock"))
+        streams.append(accept(target))
+        service.change(keep, program="drain_timeout = off")
+        clients.append(connect(f"{folder}/keep.sock"))
+        streams.append(accept(target))
+        time.sleep(0.3)
+        for pair in zip(clients, streams):
+            passes(*pair)
+        service.relay.signal(signal.SIGTERM)
+        # those of removed forwards among them
+        service.relay.wait_log("asked to stop: .*, 4 sessions may end")
+        time.sleep(0.3)
+        for pair in zip(clients, streams):
+            passes(*pair)
+            for stream in pair:
+                stream.close()
+    assert service.relay.wait() == 0
 
 
 @pytest.mark.parametrize("by", ["command", "signal"])
 @pytest.mark.parametrize(
-    "lines, complaint",
+    "lines, complaint, code",
     [
-        ("[forward a]\nlisten = nonsense\nconnect = tcp:127.0.0.1:1\n", r":\d+: listen: 'nonsens"),
-        ("mistake = 1\n", r":\d+: unknown key 'mistake'"),
-        ("[forward b]\nlisten = unix:/no/such/b\nconnect = unix:@x\n", "the folder does not exist"),
+        (
+            "[forward a]\nlisten = nonsense\nconnect = tcp:127.0.0.1:1\n",
+            r":\d+: listen: 'nonsens",
+            2,
+        ),
+        ("mistake = 1\n", r":\d+: unknown key 'mistake'", 2),
+        (
+            "[forward b]\nlisten = unix:/no/such/b\nconnect = unix:@x\n",
+            "the folder does not exist",
+            1,
+        ),
     ],
 )
-def test_mistakes_change_nothing(service, folder, echo_server, by, lines, complaint):
+def test_mistakes_change_nothing(service, folder, echo_server, by, lines, complaint, code):
+    """A mistake in the file is 2, what fails at run time 1."""
     good = {"a": (f"unix:{folder}/a.sock", echo_server.endpoint)}
     relay = service.start(good)
     before = socket_number(f"{folder}/a.sock")
@@ -189,7 +264,7 @@ def test_mistakes_change_nothing(service, folder, echo_server, by, lines, compla
         file.write(lines)
     if by == "command":
         done = service.reload()
-        assert (done.returncode, done.stdout) == (1, "")
+        assert (done.returncode, done.stdout) == (code, "")
         assert re.search(complaint, done.stderr)
         assert "nothing was changed" in done.stderr
     else:
@@ -215,19 +290,70 @@ def test_settings_of_the_program_change(service, folder, echo_server):
     assert not any("session 2" in line for line in relay.log)
 
 
-def test_limits_change(service, folder, servers):
-    """Whoever waits comes in when there is more room."""
+@pytest.mark.parametrize("where", ["forward", "program"])
+@pytest.mark.parametrize("workers", [1, 4])
+def test_limits_change(service, folder, clients, servers, where, workers):
+    """Clients that wait come in if there is more room, each time it changes, and not before."""
     server = servers()
-    one = {"a": (f"unix:{folder}/a.sock", server.endpoint, "max_sessions = 1")}
-    service.start(one)
-    with connect(f"{folder}/a.sock") as first, connect(f"{folder}/a.sock") as second:
-        first.sendall(b"x")
-        assert read_exactly(first, 1) == b"x"
-        second.sendall(b"y")
-        assert server.served == 1
-        service.write({"a": (f"unix:{folder}/a.sock", server.endpoint, "max_sessions = 2")})
-        assert service.reload().returncode == 0
-        assert read_exactly(second, 1) == b"y"
+
+    def change(limit, make=service.change):
+        line = f"max_sessions = {limit}"
+        forward = [f"unix:{folder}/a.sock", server.endpoint]
+        if where == "forward":
+            make({"a": (*forward, line)}, f"workers = {workers}")
+        else:
+            make({"a": forward}, f"workers = {workers}\n{line}")
+
+    change(1, make=service.start)
+    crowd = [clients(f"{folder}/a.sock") for _ in range(12)]
+    for limit in (1, 2, 5, 3, "off"):
+        change(limit)
+        most = {3: 5, "off": 12}.get(limit, limit)
+        eventually(lambda most=most: server.served >= most, f"{most} sessions")
+        time.sleep(0.05)
+        assert server.served == most
+    for client in crowd:
+        assert exchange(client, b"hello") == b"hello"
+    change(1)
+    crowd = [clients(f"{folder}/a.sock") for _ in range(3)]
+    eventually(lambda: server.served == 13, "one session")
+    for served, client in enumerate(crowd):
+        assert server.served == 13 + served
+        assert exchange(client, b"hello") == b"hello"
+        client.close()
+        eventually(lambda served=served: server.served >= min(14 + served, 15), "the next one")
+
+
+def test_max_pending_changes(service, folder, clients):
+    """The target does not answer: nobody but the pending ones gets as far as a dial."""
+    with silent_target() as target:
+        port = target.getsockname()[1]
+        forward = (f"unix:{folder}/a.sock", f"tcp:127.0.0.1:{port}", "connect_timeout = 60s")
+        relay = service.start({"a": (*forward, "max_pending = 1")}, program="workers = 1")
+        for _ in range(4):
+            clients(f"{folder}/a.sock")
+        for most in (1, 3):
+            service.change({"a": (*forward, f"max_pending = {most}")})
+            eventually(lambda most=most: dials_to(port, relay) >= most, f"{most} dials")
+            time.sleep(0.05)
+            assert dials_to(port, relay) == most
+        for _ in range(2):
+            relay.signal(signal.SIGTERM)
+            relay.wait_log("asked to stop")
+
+
+@pytest.mark.parametrize("rate", [1000, "off"])
+def test_accept_rate_changes(service, folder, clients, echo_server, rate):
+    """At one a second 30 clients would take half a minute."""
+    forward = (f"unix:{folder}/a.sock", echo_server.endpoint)
+    service.start({"a": (*forward, "accept_rate = 1")}, program="workers = 2")
+    crowd = [clients(f"{folder}/a.sock") for _ in range(30)]
+    eventually(lambda: echo_server.served >= 1, "the first one")
+    begin = time.monotonic()
+    service.change({"a": (*forward, f"accept_rate = {rate}")})
+    for client in crowd:
+        assert exchange(client, b"hello") == b"hello"
+    assert time.monotonic() - begin < 10
 
 
 def test_access_rules_change(service, folder, echo_server):
@@ -246,6 +372,65 @@ def test_access_rules_change(service, folder, echo_server):
 
     eventually(denied, "the rule")
     service.relay.wait_log("forward 'a': tcp:127.*: denied by its access rules")
+
+
+@pytest.mark.parametrize(
+    "program, named",
+    [("workers = 3", "'workers' stays 2 until a restart, the file says 3"), (None, "'control'")],
+)
+def test_what_takes_a_restart_is_named(service, folder, echo_server, program, named):
+    """All else is applied, and it is named until there was one."""
+    forwards = {"a": (f"unix:{folder}/a.sock", echo_server.endpoint)}
+    relay = service.start(forwards, program="workers = 2")
+    forwards["b"] = (f"unix:{folder}/b.sock", echo_server.endpoint)
+    for count in (1, 2):
+        if program:
+            service.write(forwards, program)
+            done = service.reload()
+            assert (done.returncode, done.stdout) == (1, "")
+            assert named in done.stderr and len(done.stderr.splitlines()) == 1
+        else:
+            service.write(forwards, control=False)
+            relay.signal(signal.SIGHUP)
+        relay.wait_log(f"error: reload: {named}", count)
+        relay.wait_log("info: reloaded .*: 2 forwards", count)
+    assert ask(f"{folder}/b.sock") == b"hello"
+    service.change(forwards, program="workers = 2")
+
+
+def test_a_log_file_that_cannot_be_opened_changes_nothing(service, folder, echo_server):
+    forwards = {"a": (f"unix:{folder}/a.sock", echo_server.endpoint)}
+    relay = service.start(forwards, program="max_sessions = 1")
+    more = {**forwards, "b": (f"unix:{folder}/b.sock", echo_server.endpoint)}
+    bad = "max_sessions = 2\nlog_level = error\nlog_file = /no/such/folder/log"
+    service.write(more, program=bad)
+    done = service.reload()
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "nothing was changed: cannot open the log file '/no/such/folder/log'" in done.stderr
+    assert refuses(f"{folder}/b.sock")
+    with connect(f"{folder}/a.sock") as first, connect(f"{folder}/a.sock") as second:
+        assert exchange(first, b"hello") == b"hello"
+        relay.wait_log("session 1: ")  # the level is still info
+        first.close()
+        assert exchange(second, b"hello") == b"hello"
+    service.change(more, program="max_sessions = 2")
+    assert ask(f"{folder}/b.sock") == b"hello"
+
+
+def test_the_log_moves_to_a_file_and_back(service, folder, echo_server):
+    forwards = {"a": (f"unix:{folder}/a.sock", echo_server.endpoint)}
+    relay = service.start(forwards)
+    service.change(forwards)  # the first one opens what stays open
+    relay.wait_log("info: reloaded")
+    before = len(relay.descriptors())
+    for turn in range(3):
+        service.change(forwards, program=f"log_file = {folder}/log{turn}")
+        eventually(lambda: len(relay.descriptors()) == before + 1, "one descriptor more")
+        with open(f"{folder}/log{turn}") as file:
+            assert "info: reloaded" in file.read()
+    service.change(forwards, program="")
+    eventually(lambda: len(relay.descriptors()) == before, "that one's end")
+    relay.wait_log("info: reloaded", 2)
 
 
 @pytest.mark.parametrize("what", ["no file", "no control", "nobody there"])

@@ -20,7 +20,8 @@ static void on_line(const char *line)
 static void check(const uint8_t *data, size_t size)
 {
     struct endpoint endpoint = {.family = FAMILY_FD};
-    int ends[2], result;
+    enum control_result result = CONTROL_FAILED;
+    int ends[2], status;
     struct err err;
 
     HOLDS(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
@@ -28,11 +29,11 @@ static void check(const uint8_t *data, size_t size)
     shutdown(ends[1], SHUT_WR);
     endpoint.u.fd = ends[0];
     told = 0;
-    result = control_ask(&endpoint, "reload", on_line, &err);
-    if (result < 0)
+    status = control_ask(&endpoint, "reload", on_line, &result, &err);
+    if (status != 0)
         fuzz_check_err(&err);
-    HOLDS(result != 1 || (size >= 3 && memcmp(data + size - 3, "ok\n", 3) == 0) ||
-          memchr(data, '\0', size));
+    HOLDS(status != 0 || result != CONTROL_OK ||
+          (size >= 3 && memcmp(data + size - 3, "ok\n", 3) == 0) || memchr(data, '\0', size));
     HOLDS(told <= size);
     close(ends[0]);
     close(ends[1]);

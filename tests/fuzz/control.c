@@ -99,8 +99,9 @@ static void on_turn(struct task *task)
         finish_writing(client);
 }
 
-/* Answers with the request, many times over; does what is asked with "do". */
-static bool on_request(void *arg, struct control_client *client, const char *request)
+/* Answers with the request, many times over; does what is asked with "do", and calls
+ * what begins with an "m" a mistake. */
+static enum control_result on_request(void *arg, struct control_client *client, const char *request)
 {
     size_t length = strlen(request);
 
@@ -108,7 +109,9 @@ static bool on_request(void *arg, struct control_client *client, const char *req
     HOLDS(length < 64 && !strchr(request, '\n'));
     for (size_t i = 0; i < length * length; i++)
         control_answer(client, request);
-    return strncmp(request, "do", 2) == 0;
+    if (request[0] == 'm')
+        return CONTROL_MISTAKEN;
+    return strncmp(request, "do", 2) == 0 ? CONTROL_OK : CONTROL_FAILED;
 }
 
 static void check_answer(const struct client *client)
@@ -117,7 +120,8 @@ static void check_answer(const struct client *client)
 
     HOLDS(client->answered <= ANSWER);
     HOLDS(client->answered == 0 || (client->answered >= 3 && memcmp(end - 3, "ok\n", 3) == 0) ||
-          (client->answered >= 7 && memcmp(end - 7, "failed\n", 7) == 0));
+          (client->answered >= 7 && memcmp(end - 7, "failed\n", 7) == 0) ||
+          (client->answered >= 9 && memcmp(end - 9, "mistaken\n", 9) == 0));
 }
 
 static void serve(struct client *client)
