@@ -89,7 +89,7 @@ static int compare_access(const struct listener *listener, const struct sock_opt
 int listener_set_access(const struct listener *listener, const struct sock_options *options,
                         struct err *err)
 {
-    struct file_access from, to;
+    struct file_access from = {0}, to = {0};
     int fd = compare_access(listener, options, &from, &to, err);
     int status;
 
@@ -118,7 +118,8 @@ static int change_sockets(struct listener *listener, const struct sock_options *
         struct address bound = {.length = sizeof bound.sa, .family = listener->families[i]};
         int status;
 
-        getsockname(listener->fds[i], (struct sockaddr *)&bound.sa, &bound.length);
+        if (getsockname(listener->fds[i], (struct sockaddr *)&bound.sa, &bound.length) != 0)
+            return err_system(err, system_code(), "cannot learn its address");
         status = sock_change_options(listener->fds[i], &bound, from, to);
         if (status != 0)
             return err_system(err, status, "cannot change its options");
@@ -131,7 +132,7 @@ static int change_sockets(struct listener *listener, const struct sock_options *
 /* Clients of a socket that is to be closed to them come last: until then it can be taken back. */
 int listener_adjust(struct listener *listener, const struct sock_options *options, struct err *err)
 {
-    struct file_access to;
+    struct file_access to = {0};
     int fd = -1, status;
 
     if (listener->has_path) {
@@ -153,7 +154,7 @@ int listener_adjust(struct listener *listener, const struct sock_options *option
 
 static int restore_access(const struct listener *listener, struct err *err)
 {
-    struct file_access now;
+    struct file_access now = {0};
     int fd = open_path(listener, &now, err);
     int status;
 

@@ -44,7 +44,7 @@ static bool is_same_v6(const struct sockaddr_storage *a, const struct sockaddr_s
 
 static bool is_bound_to(int fd, const struct address *address, bool all)
 {
-    struct sockaddr_storage bound;
+    struct sockaddr_storage bound = {0};
     socklen_t length = sizeof bound;
 
     if (getsockname(fd, (struct sockaddr *)&bound, &length) != 0 ||

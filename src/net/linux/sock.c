@@ -75,26 +75,39 @@ void sock_set_options(int fd, enum family family, const struct sock_options *opt
     sock_set_buffers(fd, family, options);
 }
 
-/* The sizes of a new socket of that kind; then the kernel tunes what is not set any more. */
+/* Of a socket that nobody has set anything of; `credit` of vsock. Returns -1, with errno. */
+static int get_buffers(int fd, enum family family, int *send, int *receive, uint64_t *credit)
+{
+    socklen_t length = sizeof *send, credit_length = sizeof *credit;
+
+    if (getsockopt(fd, SOL_SOCKET, SO_SNDBUF, send, &length) != 0 ||
+        getsockopt(fd, SOL_SOCKET, SO_RCVBUF, receive, &length) != 0)
+        return -1;
+    if (family != FAMILY_VSOCK)
+        return 0;
+    return getsockopt(fd, AF_VSOCK, SO_VM_SOCKETS_BUFFER_SIZE, credit, &credit_length);
+}
+
+/* The sizes of a new socket of that kind; and the kernel tunes what `to` does not set. */
 static int reset_buffers(int fd, const struct address *address, const struct sock_options *to)
 {
     int fresh = socket(address->sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    int send = 0, receive = 0;
     int set = (to->send_buffer ? 1 : 0) | (to->receive_buffer ? 2 : 0); /* SOCK_..BUF_LOCK */
+    int send = 0, receive = 0, status = 0;
     uint64_t credit = 0;
-    socklen_t length = sizeof send, credit_length = sizeof credit;
 
     if (fresh < 0)
         return uv_translate_sys_error(errno);
-    getsockopt(fresh, SOL_SOCKET, SO_SNDBUF, &send, &length);
-    getsockopt(fresh, SOL_SOCKET, SO_RCVBUF, &receive, &length);
-    if (address->family == FAMILY_VSOCK &&
-        getsockopt(fresh, AF_VSOCK, SO_VM_SOCKETS_BUFFER_SIZE, &credit, &credit_length) == 0)
-        set_vsock_credit(fd, credit);
+    if (get_buffers(fresh, address->family, &send, &receive, &credit) != 0)
+        status = uv_translate_sys_error(errno);
     close(fresh);
+    if (status != 0)
+        return status;
     set_int(fd, SOL_SOCKET, SO_SNDBUF, (uint64_t)send / 2); /* the kernel doubles it */
     set_int(fd, SOL_SOCKET, SO_RCVBUF, (uint64_t)receive / 2);
     set_int(fd, SOL_SOCKET, SO_BUF_LOCK, (uint64_t)set);
+    if (credit > 0)
+        set_vsock_credit(fd, credit);
     return 0;
 }
 
