@@ -21,23 +21,11 @@ from peers import (
     read_exactly,
     refuses,
 )
+from sockets import LISTENING, SYN_SENT, tcp_sockets
 
 
 def listening_ports(relay):
-    """The TCP ports of this process."""
-    numbers = {
-        link[len("socket:[") : -1]
-        for link in relay.descriptors().values()
-        if link.startswith("socket:[")
-    }
-    ports = set()
-    for table in ("tcp", "tcp6"):
-        with open(f"/proc/net/{table}") as lines:
-            for line in list(lines)[1:]:
-                fields = line.split()
-                if fields[3] == "0A" and fields[9] in numbers:
-                    ports.add(int(fields[1].rsplit(":", 1)[1], 16))
-    return ports
+    return {port for _, state, port, _ in tcp_sockets(relay) if state == LISTENING}
 
 
 @contextlib.contextmanager
@@ -54,14 +42,8 @@ def silent_target():
 
 
 def dials_to(port, relay):
-    """How many of its sockets wait for an answer from there (SYN_SENT)."""
-    numbers = relay.descriptors().values()
-    with open("/proc/net/tcp") as lines:
-        fields = [line.split() for line in list(lines)[1:]]
-    return sum(
-        line[2].endswith(f":{port:04X}") and line[3] == "02" and f"socket:[{line[9]}]" in numbers
-        for line in fields
-    )
+    """How many of its sockets wait for an answer from there."""
+    return sum(state == SYN_SENT and peer == port for _, state, _, peer in tcp_sockets(relay))
 
 
 def socket_number(path):

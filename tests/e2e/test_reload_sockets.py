@@ -6,7 +6,6 @@ import re
 import signal
 import socket
 import stat
-import struct
 import threading
 
 import pytest
@@ -14,6 +13,7 @@ import pytest
 from deadline import eventually
 from peers import accept, ask, connect, endpoint_of, exchange, listen, read_exactly, refuses
 from program import ENVIRONMENT
+from sockets import free_port, listening, shared, tcp_sockets
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
@@ -21,20 +21,6 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 def access_of(path):
     info = os.lstat(path)
     return stat.S_IMODE(info.st_mode), info.st_uid, info.st_gid
-
-
-def listeners_of(relay):
-    """How many UNIX sockets it listens on."""
-    own = relay.descriptors().values()
-    with open("/proc/net/unix") as lines:
-        fields = [line.split() for line in list(lines)[1:]]
-    return sum(line[3] == "00010000" and f"socket:[{line[6]}]" in own for line in fields)
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def bystander(stack, where, target):
@@ -230,7 +216,7 @@ def test_a_socket_file_that_was_removed_is_made_again(service, folder, echo_serv
         assert ask(where) == b"hello"
         assert access_of(where)[0] == 0o600
         assert os.lstat(other).st_ino == stays
-        eventually(lambda: listeners_of(relay) == 3, "the old one's end")
+        eventually(lambda: len(listening(relay)) == 3, "the old one's end")
     assert relay.stop() == 0
     assert not os.path.lexists(where)
 
@@ -243,32 +229,12 @@ def test_a_path_is_renamed(service, folder, echo_server):
         assert not os.path.lexists(f"{folder}/{turn - 1}.sock")
 
 
-def option_of(relay, client, level, name, size=4):
+def option_of(relay, client, level, name):
     """A socket option of the relay's end of a client's connection."""
     mine = client.getsockname()[1]
-    pidfd = os.pidfd_open(relay.pid)
-    try:
-        for number, link in relay.descriptors().items():
-            if not link.startswith("socket:"):
-                continue
-            taken = pidfd_getfd(pidfd, number)
-            if taken is None:
-                continue
-            with socket.socket(fileno=taken) as theirs:
-                with contextlib.suppress(OSError):
-                    if theirs.getpeername()[1] == mine:
-                        data = theirs.getsockopt(level, name, size)
-                        return struct.unpack("i", data)[0]
-    finally:
-        os.close(pidfd)
-    raise AssertionError("the relay has no such client")
-
-
-def pidfd_getfd(pidfd, number):
-    import ctypes
-
-    got = ctypes.CDLL(None, use_errno=True).syscall(438, pidfd, number, 0)
-    return got if got >= 0 else None
+    (number,) = (number for number, _, _, peer in tcp_sockets(relay) if peer == mine)
+    with shared(relay, number) as theirs:
+        return theirs.getsockopt(level, name)
 
 
 USER_TIMEOUT, KEEPIDLE = 18, 4

@@ -13,16 +13,21 @@
     X(accept4)                                                                                     \
     X(bind)                                                                                        \
     X(calloc)                                                                                      \
+    X(chmod)                                                                                       \
     X(connect)                                                                                     \
     X(epoll_create1)                                                                               \
     X(epoll_ctl)                                                                                   \
     X(epoll_wait)                                                                                  \
     X(eventfd)                                                                                     \
+    X(fchownat)                                                                                    \
     X(fcntl)                                                                                       \
+    X(flock)                                                                                       \
+    X(fopen)                                                                                       \
     X(getsockname)                                                                                 \
     X(getsockopt)                                                                                  \
     X(listen)                                                                                      \
     X(malloc)                                                                                      \
+    X(open)                                                                                        \
     X(pipe2)                                                                                       \
     X(pthread_create)                                                                              \
     X(read)                                                                                        \
@@ -41,12 +46,16 @@ enum inject_call {
         INJECT_COUNT
 };
 
+/* In place of a call: any of those that a reload makes and that can fail, on the main thread. */
+enum { INJECT_ANY = -2 };
+
 struct inject {
     atomic_bool armed;             /* nothing is counted and nothing fails before */
     int call, error;               /* what fails, and how (an errno) */
     bool starting;                 /* what libuv registers with epoll for itself is spared */
     int from, count;               /* the from-th call (1: the first) is the first of `count` */
     atomic_int hits;               /* that have failed */
+    atomic_int seen_any;           /* calls that INJECT_ANY stands for */
     atomic_int seen[INJECT_COUNT]; /* calls of each kind */
 };
 
