@@ -42,7 +42,7 @@ void plan_scenario(uint64_t *random, struct plan *plan)
 
 enum mistake plan_mistake(uint64_t *random)
 {
-    static const enum mistake mistakes[] = {MISTAKE_KEY, MISTAKE_KEY, MISTAKE_ADDRESS};
+    static const enum mistake mistakes[] = {MISTAKE_KEY, MISTAKE_LOG, MISTAKE_ADDRESS};
 
     return chance(random, 60) ? MISTAKE_NONE : mistakes[draw(random, 3)];
 }
