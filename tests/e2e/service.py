@@ -10,6 +10,7 @@ class Service:
         self.relays = relays
         self.folder = folder
         self.program = ""
+        self.relay = None
 
     def write(self, forwards, program=None, control=True):
         """`forwards`: {name: (listen, connect, more lines...)}; `program`: as before, or lines."""
@@ -29,7 +30,10 @@ class Service:
         return self.relay
 
     def reload(self):
-        return hvrelay("reload", "-c", self.path)
+        done = hvrelay("reload", "-c", self.path)
+        if done.returncode != 0 and self.relay:
+            self.relay.expect("error: reload: ")
+        return done
 
     def change(self, forwards, program=None):
         """Writes the file and reloads, which must succeed without a word."""

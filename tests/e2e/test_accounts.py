@@ -32,7 +32,7 @@ def test_reloads_cost_no_descriptor(relays, folder, echo_server):
     for _ in range(8):
         reload(first, second, "tcp:127.0.0.1:0")
         assert ask(f"{folder}/b.sock") == b"hello"
-        reload(first, more="mistake = yes\n", code=1)
+        reload(first, more="mistake = yes\n", code=2)
         reload(first, second, f"unix:{folder}/none/c.sock", code=1)
         reload(first)
         assert refuses(f"{folder}/b.sock")

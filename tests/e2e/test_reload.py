@@ -319,6 +319,7 @@ def test_max_pending_changes(service, folder, clients):
             eventually(lambda most=most: dials_to(port, relay) >= most, f"{most} dials")
             time.sleep(0.05)
             assert dials_to(port, relay) == most
+        relay.expect("refused|stopping now")
         for _ in range(2):
             relay.signal(signal.SIGTERM)
             relay.wait_log("asked to stop")
@@ -352,6 +353,7 @@ def test_access_rules_change(service, folder, echo_server):
             return True
         return False
 
+    service.relay.expect("denied")
     eventually(denied, "the rule")
     service.relay.wait_log("forward 'a': tcp:127.*: denied by its access rules")
 
@@ -409,7 +411,7 @@ def test_the_log_moves_to_a_file_and_back(service, folder, echo_server):
         service.change(forwards, program=f"log_file = {folder}/log{turn}")
         eventually(lambda: len(relay.descriptors()) == before + 1, "one descriptor more")
         with open(f"{folder}/log{turn}") as file:
-            assert "info: reloaded" in file.read()
+            eventually(lambda file=file: "info: reloaded" in file.read(), "the line")
     service.change(forwards, program="")
     eventually(lambda: len(relay.descriptors()) == before, "that one's end")
     relay.wait_log("info: reloaded", 2)

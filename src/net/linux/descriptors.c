@@ -73,13 +73,20 @@ static bool is_counted(void)
 
 bool descriptors_reserve(int count)
 {
-    return !is_counted() || descriptors_take(count, 0);
+    if (!is_counted())
+        return true;
+    if (!descriptors_take(count, 0))
+        return false;
+    atomic_fetch_sub(&total, count);
+    return true;
 }
 
 void descriptors_release(int count)
 {
-    if (is_counted())
-        descriptors_give(count);
+    if (!is_counted())
+        return;
+    atomic_fetch_add(&total, count);
+    descriptors_give(count);
 }
 
 int descriptors_total(void)
