@@ -44,9 +44,10 @@ static bool is_same_v6(const struct sockaddr_storage *a, const struct sockaddr_s
 
 static bool is_bound_to(int fd, const struct address *address, bool all)
 {
-    struct sockaddr_storage bound = {0};
+    struct sockaddr_storage bound;
     socklen_t length = sizeof bound;
 
+    memset(&bound, 0, sizeof bound);
     if (getsockname(fd, (struct sockaddr *)&bound, &length) != 0 ||
         bound.ss_family != address->sa.ss_family)
         return false;
