@@ -342,12 +342,13 @@ def test_listeners_that_a_reload_adds_count(service, folder, servers, clients):
 
 
 def test_without_descriptors_for_a_listener_nothing_changes(service, folder, servers, clients):
+    """More than the reserve has for them."""
     gate = threading.Event()
     server = servers(serve=lambda stream: gate.wait(60) and stream.sendall(stream.recv(100)))
     few = {"a": (f"unix:{folder}/a.sock", server.endpoint)}
     many = {
         **few,
-        **{f"b{i}": (f"unix:{folder}/b{i}.sock", server.endpoint) for i in range(10)},
+        **{f"b{i}": (f"unix:{folder}/b{i}.sock", server.endpoint) for i in range(20)},
     }
     relay = service.start(
         few, program="workers = 1", wrapper=["prlimit", "--nofile=64:64"]
@@ -358,7 +359,7 @@ def test_without_descriptors_for_a_listener_nothing_changes(service, folder, ser
     done = service.reload()
     assert done.returncode == 1
     assert "nothing was changed: forward 'b" in done.stderr
-    assert all(refuses(f"{folder}/b{i}.sock") for i in range(10))
+    assert all(refuses(f"{folder}/b{i}.sock") for i in range(20))
     for client in crowd:
         client.sendall(b"hello")
     gate.set()
@@ -366,7 +367,7 @@ def test_without_descriptors_for_a_listener_nothing_changes(service, folder, ser
         assert read_exactly(client, 5) == b"hello"
         client.close()
     eventually(lambda: service.reload().returncode == 0, "room for them")
-    assert ask(f"{folder}/b9.sock") == b"hello"
+    assert ask(f"{folder}/b19.sock") == b"hello"
 
 
 @pytest.mark.parametrize("by", ["signal", "command"])

@@ -5,7 +5,10 @@
 #include <stdatomic.h>
 #include <sys/resource.h>
 
-enum { KEPT_BACK = 16 }; /* for what is opened beside the sessions: look-ups, log, reload */
+enum {
+    KEPT_BACK = 16, /* for what is opened beside the sessions: look-ups, log, reload */
+    OVERDRAWN = 12, /* of these, what a reload may keep, until sessions that end have paid for it */
+};
 
 static atomic_int total;
 static atomic_int available;
@@ -75,7 +78,7 @@ bool descriptors_reserve(int count)
 {
     if (!is_counted())
         return true;
-    if (!descriptors_take(count, 0))
+    if (!descriptors_take(count, -OVERDRAWN))
         return false;
     atomic_fetch_sub(&total, count);
     return true;
