@@ -184,6 +184,17 @@ static void look_up(struct dial *dial)
     }
 }
 
+/* As resolve_literal. An IP address is read once a forward, not once a session. */
+static int find_literal(struct dial *dial)
+{
+    struct address *first = &dial->race.addresses[0];
+
+    if (!dial->plan.ip)
+        return resolve_literal(dial->plan.target, first, &dial->err);
+    *first = *dial->plan.ip;
+    return 1;
+}
+
 static void start_round(struct dial *dial)
 {
     int known;
@@ -198,7 +209,7 @@ static void start_round(struct dial *dial)
     }
     dial->race.deadline = uv_now(&dial->loop->uv) + dial->plan.timeout;
     timer_set(&dial->loop->timers, &dial->deadline, dial->plan.timeout);
-    known = resolve_literal(dial->plan.target, &dial->race.addresses[0], &dial->err);
+    known = find_literal(dial);
     if (known > 0) {
         start_race(dial, 1);
     } else if (known == 0) {

@@ -42,6 +42,13 @@ static int literal_tcp(const char *host, uint16_t port, struct address *out)
     return 0;
 }
 
+int resolve_ip(const struct endpoint *endpoint, struct address *out)
+{
+    return endpoint->family == FAMILY_TCP
+               ? literal_tcp(endpoint->u.tcp.host, endpoint->u.tcp.port, out)
+               : 0;
+}
+
 int resolve_literal(const struct endpoint *endpoint, struct address *out, struct err *err)
 {
     if (endpoint->family == FAMILY_TCP)

@@ -15,6 +15,9 @@ int resolve_now(const struct endpoint *endpoint, struct address *out, int max, s
  * this system can't open it. */
 int resolve_literal(const struct endpoint *endpoint, struct address *out, struct err *err);
 
+/* The same for IP addresses alone, which mean the same for ever. Returns 1 or 0. */
+int resolve_ip(const struct endpoint *endpoint, struct address *out);
+
 /* A look-up under way on libuv's thread pool. */
 struct resolve;
 

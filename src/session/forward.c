@@ -1,6 +1,7 @@
 #include "session/forward.h"
 
 #include "net/descriptors.h"
+#include "net/resolve.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@ struct terms *terms_create(const struct forward_config *config)
         return NULL;
     atomic_init(&terms->users, 1);
     terms->config = *config;
+    terms->has_ip = resolve_ip(&config->connect, &terms->ip) == 1;
     return terms;
 }
 

@@ -7,6 +7,7 @@
 #include "base/repeat.h"
 #include "base/throttle.h"
 #include "config/config.h"
+#include "net/address.h"
 #include "relay/share.h"
 
 #include <stdatomic.h>
@@ -14,6 +15,8 @@
 /* Immutable and counted: the last user frees them. */
 struct terms {
     atomic_uint users;
+    bool has_ip; /* the target is an IP address: */
+    struct address ip;
     struct forward_config config;
 };
 

@@ -246,6 +246,7 @@ static void dial_target(struct session *session)
     struct dial_plan plan = {
         .target = &config->connect,
         .options = &config->options,
+        .ip = session->terms->has_ip ? &session->terms->ip : NULL,
         .timeout = config->connect_timeout,
         .retry = config->connect_retry,
         .last_good = &session->forward->last_good,
