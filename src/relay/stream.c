@@ -1,36 +1,10 @@
-#include "relay/stream.h"
+#include "relay/stream_inside.h"
 
 #include <stdlib.h>
 
 enum {
-    CHUNK_SIZE = 64 * 1024,
     MOST_CHUNKS = 4, /* of a direction on their way: then it stops reading */
     EOF_GRACE = 50,  /* ms, see on_eof */
-};
-
-/* One direction. */
-struct way {
-    struct stream_relay *relay;
-    uv_stream_t *reader, *writer;
-    uv_shutdown_t shutdown;
-    struct timer grace;
-    struct limit *limit; /* NULL: none */
-    struct timer later;  /* waits for bandwidth, or is about to leave what it does not use */
-    size_t most;         /* bytes the next read may take */
-    uint64_t lost;       /* bytes in chunks on their way */
-    int chunks;          /* on their way to the writer */
-    bool reading, eof, ended;
-    bool held_back; /* waits for bandwidth */
-};
-
-struct stream_relay {
-    struct relay relay;
-    struct loop *loop;
-    struct conn *side[2];
-    struct way ways[2];    /* by the side they come from */
-    int requests;          /* writes and shutdowns whose callback is still to come */
-    bool over;             /* the owner has been told: only those callbacks keep this alive */
-    struct limit limits[]; /* where there are any: of both ways */
 };
 
 /* Read into, then written from. */
@@ -38,18 +12,8 @@ struct chunk {
     uv_write_t request;
     struct way *way;
     size_t length;
-    char bytes[CHUNK_SIZE];
+    char bytes[STREAM_CHUNK];
 };
-
-static void go_on_reading(struct way *way);
-static void rest(struct way *way);
-
-/* Others may have the bandwidth that was granted. */
-static void leave(struct way *way, enum limit_rest rest)
-{
-    if (way->limit)
-        limit_leave(way->limit, rest);
-}
 
 static void release(struct stream_relay *relay)
 {
@@ -66,7 +30,7 @@ static void finish(struct stream_relay *relay, enum conn_end how, struct relay_e
     for (int side = CLIENT; side <= TARGET; side++) {
         timer_clear(&relay->loop->timers, &relay->ways[side].grace);
         timer_clear(&relay->loop->timers, &relay->ways[side].later);
-        leave(&relay->ways[side], LIMIT_NOTHING);
+        stream_leave(&relay->ways[side], LIMIT_NOTHING);
         end->delivered[side] = relay->relay.delivered[side];
         end->lost[side] = relay->ways[side].lost;
         conn_close(relay->side[side], how);
@@ -167,7 +131,7 @@ static void pass_eof(struct way *way)
         eof_told(way, status);
 }
 
-static void stop_reading(struct way *way)
+void stream_stop_reading(struct way *way)
 {
     way->reading = false;
     conn_read_stop(source(way));
@@ -206,9 +170,9 @@ static void on_eof(struct way *way)
     struct conn *conn = source(way);
     int status;
 
-    stop_reading(way);
+    stream_stop_reading(way);
     if (conn_has_unread(conn)) {
-        go_on_reading(way);
+        stream_go_on_reading(way);
         return;
     }
     status = conn_pending_error(conn);
@@ -217,7 +181,7 @@ static void on_eof(struct way *way)
         return;
     }
     way->eof = true;
-    rest(way);
+    stream_rest(way);
     conn->owner = way;
     conn_watch_loss(conn, on_loss);
     if (opposite(way)->chunks > 0)
@@ -226,7 +190,7 @@ static void on_eof(struct way *way)
         pass_eof(way);
 }
 
-static void note_activity(struct stream_relay *relay)
+void stream_note_activity(struct stream_relay *relay)
 {
     bool held_back = relay->ways[CLIENT].held_back || relay->ways[TARGET].held_back;
 
@@ -238,7 +202,7 @@ static void delivered(struct way *way, size_t length)
     struct stream_relay *relay = way->relay;
 
     relay->relay.delivered[way == &relay->ways[TARGET] ? TARGET : CLIENT] += length;
-    note_activity(relay);
+    stream_note_activity(relay);
 }
 
 static void on_written(uv_write_t *request, int status)
@@ -262,7 +226,7 @@ static void on_written(uv_write_t *request, int status)
     way->lost -= length;
     delivered(way, length);
     if (!way->eof)
-        go_on_reading(way);
+        stream_go_on_reading(way);
     else if (list_empty(&way->grace.link))
         pass_eof(way);
 }
@@ -285,7 +249,7 @@ static void send_rest(struct chunk *chunk, size_t from)
     }
     way->relay->requests++;
     if (++way->chunks == MOST_CHUNKS)
-        stop_reading(way);
+        stream_stop_reading(way);
 }
 
 /* Written at once an error is known at once: see on_eof. */
@@ -309,48 +273,6 @@ static void send_chunk(struct chunk *chunk)
         send_rest(chunk, count > 0 ? (size_t)count : 0);
 }
 
-/* Asks for the next read's bytes. Returns false where there are none before `later`. */
-static bool may_read(struct way *way)
-{
-    struct stream_relay *relay = way->relay;
-    bool was_held_back = way->held_back;
-    uint64_t wait = 0;
-
-    if (!way->limit)
-        return true;
-    way->most = (size_t)limit_ask(way->limit, CHUNK_SIZE, &wait);
-    way->held_back = way->most == 0;
-    timer_set(&relay->loop->timers, &way->later, wait);
-    if (way->held_back || was_held_back)
-        note_activity(relay);
-    return !way->held_back;
-}
-
-static void pay(struct way *way, size_t count)
-{
-    if (!way->limit)
-        return;
-    limit_pay(way->limit, count);
-    if (!may_read(way))
-        stop_reading(way);
-}
-
-/* A way that reads learns of bytes only as they come: it may keep a little for the next message. */
-static void on_later(struct timer *timer)
-{
-    struct way *way = list_entry(timer, struct way, later);
-
-    if (!way->reading) {
-        go_on_reading(way);
-        return;
-    }
-    leave(way, LIMIT_QUANTUM);
-    if (may_read(way))
-        timer_clear(&way->relay->loop->timers, &way->later);
-    else
-        stop_reading(way);
-}
-
 static void on_read(uv_stream_t *reader, ssize_t count, const uv_buf_t *buffer)
 {
     struct way *way = reader->data;
@@ -359,7 +281,7 @@ static void on_read(uv_stream_t *reader, ssize_t count, const uv_buf_t *buffer)
     if (chunk && count > 0) {
         chunk->way = way;
         chunk->length = (size_t)count;
-        pay(way, (size_t)count);
+        stream_pay(way, (size_t)count);
         send_chunk(chunk);
         return;
     }
@@ -381,19 +303,6 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
     /* cppcheck-suppress memleak */
 }
 
-/* Nothing more is read until something was written, or ever. */
-static void rest(struct way *way)
-{
-    if (!way->limit)
-        return;
-    timer_clear(&way->relay->loop->timers, &way->later);
-    leave(way, LIMIT_NOTHING);
-    if (way->held_back) {
-        way->held_back = false;
-        note_activity(way->relay);
-    }
-}
-
 /* Returns 0, or why the side can't be read from any more. */
 static int start_reading(struct way *way)
 {
@@ -402,17 +311,17 @@ static int start_reading(struct way *way)
     if (way->reading || (way->held_back && !list_empty(&way->later.link)))
         return 0;
     if (way->eof || way->chunks == MOST_CHUNKS) {
-        rest(way);
+        stream_rest(way);
         return 0;
     }
-    if (!may_read(way))
+    if (!stream_may_read(way))
         return 0;
     status = conn_read_start(source(way), on_alloc, on_read);
     way->reading = status == 0;
     return status;
 }
 
-static void go_on_reading(struct way *way)
+void stream_go_on_reading(struct way *way)
 {
     int status = start_reading(way);
 
@@ -441,10 +350,10 @@ static void init_way(struct stream_relay *relay, const struct relay_plan *plan, 
         way->limit = &relay->limits[side];
         relay_limit(way->limit, plan, side);
     }
-    way->most = CHUNK_SIZE;
+    way->most = STREAM_CHUNK;
     reader->data = way;
     timer_init(&way->grace, on_grace_over);
-    timer_init(&way->later, on_later);
+    timer_init(&way->later, stream_on_later);
 }
 
 struct relay *stream_start(struct loop *loop, const struct relay_plan *plan, struct err *err)
