@@ -15,8 +15,8 @@ struct dial_plan {
     const struct endpoint *target; /* these three must outlive the dial */
     const struct sock_options *options;
     const struct address *ip; /* of the target, if it is one (resolve_ip); NULL: not known */
-    uint64_t timeout; /* ms for one round over all the addresses */
-    uint64_t retry;   /* ms during which a failed round is followed by another; 0: one round */
+    uint64_t timeout;         /* ms for one round over all the addresses */
+    uint64_t retry; /* ms during which a failed round is followed by another; 0: one round */
     /* Where dials from any thread remember which of a name's addresses served last, if it was not
      * the first; zero at first. It must outlive the dial. NULL: nothing is remembered. */
     atomic_uint_least64_t *last_good;

@@ -92,24 +92,23 @@ static void users_and_groups(void **state)
  * does nothing. */
 static void rules_that_never_match(void **state)
 {
+    static const char text[] = "[forward a]\nlisten = tcp:*:1\nconnect = unix:@target\n"
+                               "deny = cid=3\n"
+                               "deny = user=root\n"
+                               "deny = ::1\n"
+                               "[forward b]\nlisten = unix:/b\nconnect = unix:@target\n"
+                               "deny = 10.0.0.1\n"
+                               "allow = user=0\n"
+                               "[forward c]\nlisten = vsock:any:1\nconnect = unix:@target\n"
+                               "deny = group=0\n"
+                               "allow = cid=3\n"
+                               "deny = all\n"
+                               "[forward d]\nlisten = hyperv:any:2\nconnect = unix:@target\n"
+                               "deny = vm=00000000-0000-0000-0000-000000000001\n"
+                               "deny = cid=3\n";
+
     (void)state;
-    read_text(&reading,
-              LISTEN("a", "tcp:*:1") "deny = cid=3\ndeny = user=root\ndeny = ::1\n" /* 4 to 6 */
-              LISTEN("b", "unix:/b") "deny = 10.0.0.1\nallow = user=0\n" LISTEN(
-                  "c",
-                  "vsock:any:1") "deny = group=0\nallow = cid=3\ndeny = all\n" LISTEN("d",
-                                                                                      "hyperv:any:"
-                                                                                      "2") "deny = "
-                                                                                           "vm="
-                                                                                           "0000000"
-                                                                                           "0-0000-"
-                                                                                           "0000-"
-                                                                                           "0000-"
-                                                                                           "0000000"
-                                                                                           "00001\n"
-                                                                                           "deny = "
-                                                                                           "cid="
-                                                                                           "3\n");
+    read_text(&reading, text);
     assert_complaints(
         &reading,
         (const char *const[]){
