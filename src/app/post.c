@@ -41,7 +41,6 @@ void post_close_gates(struct post *post)
 void post_keep_gates(struct post *post, struct post *old)
 {
     post_discard_gates(post);
-    forward_take_terms(post->forward, post->terms);
     for (unsigned i = 0; i < post->crew->count; i++) {
         post->gates[i] = old->gates[i];
         old->gates[i] = NULL;

@@ -315,6 +315,7 @@ static void swap_gates(struct roster_change *change)
         struct post *same = post_by_name(roster, post->forward->name);
 
         post->forward->single = post->listener && listener_is_single(post->listener);
+        forward_take_terms(post->forward, post->terms);
         if (same && same->listener && same->listener == post->listener)
             post_keep_gates(post, same);
     }

@@ -279,6 +279,22 @@ def test_a_reload_changes_the_rate_of_those_that_wait(relays, folder):
             assert time.monotonic() - begin < 10  # a minute at the old rate
 
 
+@pytest.mark.parametrize("listen_on", ["in", "elsewhere"])
+@pytest.mark.parametrize("before", ["off", "1KiB/s"])
+@pytest.mark.parametrize("pump", ["auto", "stream"])
+def test_a_rate_that_a_reload_brings(service, folder, pump, before, listen_on):
+    """Also for a forward that moves to another address by the same reload."""
+    lines = f"unix:{folder}/target", f"pump = {pump}"
+    with listen(f"{folder}/target") as target:
+        service.start({"a": (f"unix:{folder}/in", *lines, f"rate_limit = {before}")})
+        service.change({"a": (f"unix:{folder}/{listen_on}", *lines, "rate_limit = 1MiB/s")})
+        with connect(f"{folder}/{listen_on}") as client, accept(target) as server:
+            client.sendall(bytes(64 * KIB))
+            begin = time.monotonic()
+            read_exactly(server, 64 * KIB)
+            assert time.monotonic() - begin < 10  # a minute at the old rate
+
+
 def processor_time(relay):
     """Of all its threads, s."""
     total = 0
