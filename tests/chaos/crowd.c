@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-enum { WANTS_MAX = 2 * SESSIONS_MAX + LANES_MAX * STRANGERS_MAX };
+enum { WANTS_MAX = 2 * (SESSIONS_MAX + LANES_MAX) + LANES_MAX * STRANGERS_MAX };
 
 /* What a want is about: a session's side, or a stranger on a lane. */
 struct about {
@@ -143,4 +143,41 @@ struct session *crowd_begin(struct crowd *crowd, struct lane *lane, const struct
     lane->opening = session;
     crowd->begun++;
     return session;
+}
+
+static void await_end(struct crowd *crowd)
+{
+    while (!crowd_is_over(crowd))
+        crowd_step(crowd, true);
+}
+
+void crowd_fence(struct crowd *crowd)
+{
+    static const struct end_plan says_hello = {HELLO, FINISH_END, HELLO, HELLO, 0,    0,
+                                               0,     0,          NEVER, NEVER, NEVER};
+    static const struct end_plan says_nothing = {0, FINISH_END, 1,     HELLO, 0,    0,
+                                                 0, 0,          NEVER, NEVER, NEVER};
+    const struct end_plan plans[2] = {says_hello, says_nothing};
+
+    for (unsigned i = 0; i < crowd->lane_count; i++) {
+        struct lane *lane = &crowd->lanes[i];
+        if (lane->present && lane->ghost_count > 0)
+            (void)crowd_begin(crowd, lane, plans,
+                              lane->served ? lane->breaks : "its target is away");
+    }
+    await_end(crowd);
+}
+
+void crowd_meet_ghosts(struct crowd *crowd)
+{
+    bool came = true;
+
+    while (came) {
+        came = false;
+        for (unsigned i = 0; i < crowd->lane_count; i++)
+            came |= lane_accept(&crowd->lanes[i], crowd->step);
+        await_end(crowd);
+    }
+    for (unsigned i = 0; i < crowd->lane_count; i++)
+        crowd->lanes[i].ghost_count = 0;
 }

@@ -9,7 +9,7 @@ enum { LANES_MAX = 10, SESSIONS_MAX = 64 };
 struct crowd {
     struct lane lanes[LANES_MAX];
     unsigned lane_count;
-    struct session sessions[SESSIONS_MAX];
+    struct session sessions[SESSIONS_MAX + LANES_MAX]; /* and those of crowd_fence */
     unsigned begun;
     uint64_t step;
     uint64_t deadline; /* for the next thing to move */
@@ -27,5 +27,13 @@ unsigned crowd_live(const struct crowd *crowd);
 
 /* No session is left, and no connection at a target whose session is not known. */
 bool crowd_is_over(const struct crowd *crowd);
+
+/* For a relay that lives on: runs a session on each lane with ghosts. The relay takes clients from
+ * its queue in their order. So it has met all that have left before, even if it got no time to. */
+void crowd_fence(struct crowd *crowd);
+
+/* Then, with no session left in the relay: who is to come to a target is there. No ghost is left.
+ */
+void crowd_meet_ghosts(struct crowd *crowd);
 
 #endif

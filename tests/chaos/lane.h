@@ -10,7 +10,7 @@
 
 #include "session.h"
 
-enum { GHOSTS_MAX = 64, STRANGERS_MAX = 64 };
+enum { GHOSTS_MAX = 65, STRANGERS_MAX = 64 };
 
 struct lane {
     char name[16];

@@ -6,6 +6,8 @@
 #include <inttypes.h>
 #include <signal.h>
 
+enum { HOLD_STEPS = 60 };
+
 /* What is on this lane (NULL: on any), and whose target is not there yet or (all) also is. */
 static void allow_breaks(struct scenario *scenario, const struct lane *lane, bool all,
                          const char *why)
@@ -108,6 +110,34 @@ static void trouble_the_log(struct scenario *scenario)
     }
 }
 
+static void hold(struct scenario *scenario)
+{
+    kill(relay_pid(scenario->relay), SIGSTOP);
+    scenario->held = (unsigned)draw(&scenario->random, HOLD_STEPS) + 1;
+}
+
+void meddle_let_go(struct scenario *scenario)
+{
+    if (scenario->held > 0)
+        kill(relay_pid(scenario->relay), SIGCONT);
+    scenario->held = 0;
+}
+
+static bool happens(struct scenario *scenario, unsigned chance_of_4096)
+{
+    return draw(&scenario->random, 4096) < chance_of_4096;
+}
+
+static void hold_or_let_go(struct scenario *scenario)
+{
+    if (scenario->held == 1)
+        meddle_let_go(scenario);
+    else if (scenario->held > 1)
+        scenario->held--;
+    else if (happens(scenario, scenario->plan.hold_chance))
+        hold(scenario);
+}
+
 /* The relay ends amid its sessions, in one of three ways. */
 static void end_amid(struct scenario *scenario)
 {
@@ -132,16 +162,12 @@ static void end_amid(struct scenario *scenario)
     }
 }
 
-static bool happens(struct scenario *scenario, unsigned chance_of_4096)
-{
-    return draw(&scenario->random, 4096) < chance_of_4096;
-}
-
 void meddle(struct scenario *scenario)
 {
     const struct plan *plan = &scenario->plan;
 
     hear_of_reload(scenario);
+    hold_or_let_go(scenario);
     if (happens(scenario, plan->log_chance))
         trouble_the_log(scenario);
     if (scenario->ending)

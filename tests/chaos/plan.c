@@ -36,6 +36,7 @@ void plan_scenario(uint64_t *random, struct plan *plan)
     plan->json = chance(random, 30);
     plan->to_file = chance(random, 30);
     plan->log_chance = chance(random, 40) ? 200 : 0;
+    plan->hold_chance = chance(random, 30) ? 100 : 0;
     plan->ending = endings[draw(random, sizeof endings / sizeof *endings)];
     plan->end_after = (unsigned)draw(random, plan->sessions) + 1;
 }

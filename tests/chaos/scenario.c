@@ -50,7 +50,8 @@ static void play(struct scenario *scenario)
     while (!is_over(scenario)) {
         meddle(scenario);
         begin_sessions(scenario);
-        standing_exchange(&scenario->standing);
+        if (scenario->held == 0)
+            standing_exchange(&scenario->standing);
         crowd_step(&scenario->crowd, scenario->plan.patient);
     }
 }
@@ -88,6 +89,7 @@ static void expect_quiet(struct scenario *scenario)
                        usage.open.others, usage.threads, scenario->at_rest.open.sockets,
                        scenario->at_rest.open.pipes, scenario->at_rest.open.others,
                        scenario->at_rest.threads);
+        meddle_let_go(scenario);
         standing_exchange(&scenario->standing);
         crowd_step(&scenario->crowd, true);
     }
@@ -125,6 +127,7 @@ static void stop(struct scenario *scenario)
 
     if (!scenario->ending)
         expect_quiet(scenario);
+    meddle_let_go(scenario);
     standing_close(&scenario->standing);
     if (!scenario->ending) {
         expect_quiet(scenario);
@@ -210,23 +213,6 @@ static void change_limits(struct scenario *scenario)
     meddle_reload(scenario, MISTAKE_NONE);
 }
 
-/* Whom the relay had dialled for a client that left is at the target by now. */
-static void meet_ghosts(struct scenario *scenario)
-{
-    struct crowd *crowd = &scenario->crowd;
-    bool came = true;
-
-    while (came) {
-        came = false;
-        for (unsigned i = 0; i < crowd->lane_count; i++)
-            came |= lane_accept(&crowd->lanes[i], crowd->step);
-        while (!crowd_is_over(crowd))
-            crowd_step(crowd, true);
-    }
-    for (unsigned i = 0; i < crowd->lane_count; i++)
-        crowd->lanes[i].ghost_count = 0;
-}
-
 void scenario_round(void)
 {
     plan_round(&now);
@@ -234,7 +220,10 @@ void scenario_round(void)
     change_limits(&now);
     play(&now);
     expect_quiet(&now);
-    meet_ghosts(&now);
+    meddle_let_go(&now);
+    crowd_fence(&now.crowd);
+    expect_quiet(&now);
+    crowd_meet_ghosts(&now.crowd);
     expect_clean_log(&now);
     relay_log_forget(now.relay);
     scenario_totals.scenarios++;

@@ -30,6 +30,7 @@ struct scenario {
     int sockets;          /* it has open besides those and its sessions' */
     struct usage at_rest; /* as it was ready */
     bool ending;          /* the relay has been told to end: no session begins any more */
+    unsigned held;        /* steps that the relay still gets no time to run */
 
     /* A reload that the relay has not told the end of yet. */
     bool reloading;
@@ -57,6 +58,9 @@ struct usage stage_usage(const struct scenario *scenario);
 
 /* Restarts a target, reloads, ends the relay: whatever the plan has for this step. */
 void meddle(struct scenario *scenario);
+
+/* The relay gets no time to run, as on a busy machine, until it is let go. */
+void meddle_let_go(struct scenario *scenario);
 
 /* Lanes that come are used once the relay says that it has them. */
 void meddle_reload(struct scenario *scenario, enum mistake mistake);

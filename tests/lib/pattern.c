@@ -68,23 +68,22 @@ static uint64_t inverse_of_factor(void)
     return x;
 }
 
+/* Any word belongs to some stream: the seven bytes around it have the last word. */
 bool pattern_locate(const void *buf, size_t len, uint32_t *stream, uint64_t *offset)
 {
     const unsigned char *bytes = buf;
     uint64_t inverse = inverse_of_factor();
 
-    for (size_t skip = 0; skip < WORD && skip + 2 * WORD <= len; skip++) {
-        uint64_t a, b;
-        memcpy(&a, bytes + skip, WORD);
-        memcpy(&b, bytes + skip + WORD, WORD);
-        a *= inverse;
-        b *= inverse;
-        uint64_t index = a & ((UINT64_C(1) << INDEX_BITS) - 1);
-        if (b != a + 1 || index * WORD < skip)
-            continue;
-        *stream = (uint32_t)(a >> INDEX_BITS);
+    for (size_t skip = 0; skip < WORD && len >= PATTERN_LOCATABLE; skip++) {
+        uint64_t word;
+        memcpy(&word, bytes + skip, WORD);
+        word *= inverse;
+        uint64_t index = word & ((UINT64_C(1) << INDEX_BITS) - 1);
+        *stream = (uint32_t)(word >> INDEX_BITS);
         *offset = index * WORD - skip;
-        return true;
+        if (index * WORD >= skip &&
+            pattern_check(*stream, *offset, buf, PATTERN_LOCATABLE) == PATTERN_LOCATABLE)
+            return true;
     }
     return false;
 }

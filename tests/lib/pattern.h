@@ -14,7 +14,7 @@
 #define PATTERN_STREAMS (1u << 24)
 
 /* This many bytes of a stream are enough for pattern_locate, whatever their alignment. */
-#define PATTERN_LOCATABLE 23
+#define PATTERN_LOCATABLE 15
 
 /* Writes the `len` bytes that stand at `offset` of `stream`. */
 void pattern_fill(uint32_t stream, uint64_t offset, void *buf, size_t len);
