@@ -218,6 +218,20 @@ def test_a_folder_that_somebody_has_locked(relays, echo_server, folder, path):
         os.close(held)
 
 
+def test_a_folder_that_is_locked_on_purpose(relays, echo_server, folder):
+    """It delays a start once, not once for each of many sockets: they would take 40 s."""
+    paths = [f"{folder}/{number}.sock" for number in range(40)]
+    config = "".join(f"[forward {number}]\nlisten = unix:{path}\nconnect = {echo_server.endpoint}\n"
+                     for number, path in enumerate(paths))
+    held = os.open(folder, os.O_RDONLY)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    try:
+        relays.start("run", "-c", "-", text=config).wait_ready()
+        assert all(ask(path) == b"hello" for path in paths)
+    finally:
+        os.close(held)
+
+
 @pytest.mark.parametrize("mode", [0o300, 0o333])
 def test_a_folder_that_can_not_be_read(relays, echo_server, folder, path, mode):
     """Writing is enough to listen there."""

@@ -11,7 +11,11 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LOCK_TRIES = 100, LOCK_PAUSE = 10 /* ms */ };
+enum {
+    LOCK_TRIES = 100,
+    LOCK_PAUSE = 10,  /* ms */
+    LOCK_TRUCE = 600, /* s */
+};
 
 static int socket_path_open_folder(const char *path)
 {
@@ -26,23 +30,47 @@ static int socket_path_open_folder(const char *path)
     return open(slash ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
+static time_t socket_path_now(void)
+{
+    struct timespec now = {0};
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec;
+}
+
+/* Returns 0, or -1 if it is held by somebody else all the time, or can't be had. A lock that was
+ * waited for in vain is held on purpose: for a while none is waited for, or a configuration of many
+ * sockets would take so many seconds. */
+static int socket_path_wait_lock(int folder)
+{
+    static time_t truce; /* until then */
+    const struct timespec pause = {0, LOCK_PAUSE * 1000000L};
+    int tries = socket_path_now() < truce ? 1 : LOCK_TRIES;
+
+    for (int i = 0; i < tries; i++) {
+        if (flock(folder, LOCK_EX | LOCK_NB) == 0)
+            return 0;
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return -1;
+        if (i + 1 < tries)
+            nanosleep(&pause, NULL);
+    }
+    if (tries > 1)
+        truce = socket_path_now() + LOCK_TRUCE;
+    return -1;
+}
+
 /* The folder itself is locked: that leaves no file behind, and needs no right but to read it.
  * Whoever may read it can hold the lock for ever, so it is not waited for long. */
 int socket_path_lock(const char *path)
 {
-    const struct timespec pause = {0, LOCK_PAUSE * 1000000L};
     int folder = socket_path_open_folder(path);
 
-    for (int i = 0; folder >= 0 && i < LOCK_TRIES; i++) {
-        if (flock(folder, LOCK_EX | LOCK_NB) == 0)
-            return folder;
-        if (errno != EWOULDBLOCK && errno != EINTR)
-            break;
-        nanosleep(&pause, NULL);
-    }
-    if (folder >= 0)
+    if (folder >= 0 && socket_path_wait_lock(folder) != 0) {
         close(folder);
-    return -1;
+        return -1;
+    }
+    return folder;
 }
 
 bool socket_path_remove_stale(const struct address *address, const char *path)
