@@ -45,6 +45,10 @@ bool conn_lost(struct conn *conn);
  * delivered to it any more. TCP can't tell that from a half-close. */
 bool conn_has_left(struct conn *conn);
 
+/* The write half has been ended: true while the peer's system has not got all of it. If the conn is
+ * closed now, an answer of the peer makes TCP reset the stream, and that rest is lost. */
+bool conn_has_unsent(struct conn *conn);
+
 /* True where the peer has ended its half, has sent nothing, and nobody can tell whether it still
  * waits for an answer: TCP. */
 bool conn_may_have_left(struct conn *conn);

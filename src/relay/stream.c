@@ -3,8 +3,9 @@
 #include <stdlib.h>
 
 enum {
-    MOST_CHUNKS = 4, /* of a direction on their way: then it stops reading */
-    EOF_GRACE = 50,  /* ms, see on_eof */
+    MOST_CHUNKS = 4,    /* of a direction on their way: then it stops reading */
+    EOF_GRACE = 50,     /* ms, see on_eof */
+    UNSENT_PAUSE = 500, /* ms, see end_if_deserted */
 };
 
 /* Read into, then written from. */
@@ -64,10 +65,20 @@ static struct conn *sink(struct way *way)
     return source(opposite(way));
 }
 
-/* Its source has ended, is gone for good, and nothing is on its way to it. */
-static bool is_deserted(struct way *way)
+/* Its source has ended, is gone for good, and nothing is on its way to it: the relay is over once
+ * what came from there has arrived, which nothing tells. Returns whether it is. */
+static bool end_if_deserted(struct way *way)
 {
-    return way->ended && opposite(way)->chunks == 0 && conn_has_left(source(way));
+    struct relay_end end = {.broken = false};
+
+    if (!way->ended || opposite(way)->chunks > 0 || !conn_has_left(source(way)))
+        return false;
+    if (conn_has_unsent(sink(way))) {
+        timer_set(&way->relay->loop->timers, &way->grace, UNSENT_PAUSE);
+        return false;
+    }
+    finish(way->relay, CONN_CLOSE, &end);
+    return true;
 }
 
 /* EOF has been passed on, as well as it can be. */
@@ -77,9 +88,9 @@ static void end_way(struct way *way)
     struct relay_end end = {.broken = false};
 
     way->ended = true;
-    if (opposite(way)->ended || is_deserted(way))
+    if (opposite(way)->ended)
         finish(relay, CONN_CLOSE, &end);
-    else
+    else if (!end_if_deserted(way))
         relay->relay.owner->half_closed(relay->relay.arg, conn_knows_end(sink(way)));
 }
 
@@ -142,12 +153,11 @@ static void on_loss(struct conn *conn)
 {
     struct way *way = conn->owner;
     int status = conn_pending_error(conn);
-    struct relay_end end = {.broken = false};
 
     if (status != 0)
         fail(way, true, status);
-    else if (is_deserted(way))
-        finish(way->relay, CONN_CLOSE, &end);
+    else
+        (void)end_if_deserted(way);
 }
 
 /* Writes that wait for a side that is gone may wait for ever. */
@@ -156,7 +166,9 @@ static void on_grace_over(struct timer *timer)
     struct way *way = list_entry(timer, struct way, grace);
     struct way *back = opposite(way);
 
-    if (back->chunks > 0 && conn_lost(source(way)))
+    if (way->ended)
+        (void)end_if_deserted(way);
+    else if (back->chunks > 0 && conn_lost(source(way)))
         fail(back, false, UV_EPIPE);
     else
         pass_eof(way);

@@ -53,6 +53,27 @@ def test_a_unix_client_that_is_gone(relays, folder, pump, back, when):
             assert when == "later" or read_to_end(server) == b"last words"
 
 
+@pytest.mark.parametrize("answer", [b"answer", b""])
+@pytest.mark.parametrize("pump", PUMPS)
+def test_what_a_unix_client_has_sent_before_it_left(relays, folder, pump, answer):
+    """To a target that takes it slowly: all of it arrives, or the session is said to be broken."""
+    size = 4 << 20
+    with listen() as target:
+        target.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        relay, where = start(relays, folder, "unix", endpoint_of(target), f"pump={pump}",
+                             "send_buffer=4MiB")
+        with connect(where) as client:
+            client.sendall(bytes(size))
+        with accept(target) as server:
+            time.sleep(0.2)  # the relay has written all, and the client is gone
+            server.sendall(answer)
+            if not answer:
+                assert not any("session 1" in line for line in relay.log)
+                assert len(read_to_end(server)) == size
+            match = relay.wait_log("session 1: .*: (done|broken) after")
+            assert match[1] == ("broken" if answer else "done")
+
+
 @pytest.mark.parametrize("pump", PUMPS)
 def test_a_unix_target_that_is_gone(relays, folder, pump):
     """A client that takes no notice of its end does not hold the session."""

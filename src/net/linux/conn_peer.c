@@ -2,6 +2,7 @@
 #include "net/conn.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -23,6 +24,14 @@ bool conn_has_left(struct conn *conn)
         return is_closed(conn);
     return conn->family == FAMILY_UNIX && conn->closed && poll(&poll_now, 1, 0) == 1 &&
            poll_now.revents & POLLHUP;
+}
+
+/* TCP counts the FIN as a byte. What was sent to a unix socket is with the peer at once. */
+bool conn_has_unsent(struct conn *conn)
+{
+    int unsent = 0;
+
+    return conn->family == FAMILY_TCP && ioctl(conn_fd(conn), SIOCOUTQ, &unsent) == 0 && unsent > 0;
 }
 
 bool conn_may_have_left(struct conn *conn)

@@ -93,6 +93,12 @@ bool conn_has_left(struct conn *conn)
     return false;
 }
 
+bool conn_has_unsent(struct conn *conn)
+{
+    (void)conn;
+    return false;
+}
+
 bool conn_may_have_left(struct conn *conn)
 {
     uv_os_fd_t handle;

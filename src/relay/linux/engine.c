@@ -94,12 +94,14 @@ static void share_bandwidth(struct engine *engine, const enum flow_state state[2
 }
 
 /* One side has ended, is gone for good, and nothing is on its way to it: what comes from the other
- * side could not be delivered. Asked only where nothing else is left to do. */
+ * side could not be delivered. What it has sent has arrived there: when it does, TCP tells of an
+ * event. Asked only where nothing else is left to do. */
 static bool is_deserted(const struct engine *engine, const enum flow_state state[2])
 {
     for (int side = CLIENT; side <= TARGET; side++) {
         if (state[side] == FLOW_ENDED && state[!side] == FLOW_WAITS &&
-            flow_pending(&engine->flows[!side]) == 0 && conn_has_left(engine->flows[side].from))
+            flow_pending(&engine->flows[!side]) == 0 && conn_has_left(engine->flows[side].from) &&
+            !conn_has_unsent(engine->flows[side].to))
             return true;
     }
     return false;
