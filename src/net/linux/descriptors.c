@@ -44,8 +44,9 @@ void descriptors_count(void)
     getrlimit(RLIMIT_NOFILE, &limit);
     left = limit.rlim_cur > INT_MAX ? INT_MAX : (int)limit.rlim_cur;
     left -= count_open() + KEPT_BACK;
+    /* A worker may be asking: where there is a total, all of it is there to be taken. */
+    atomic_fetch_add(&available, left);
     atomic_store(&total, left);
-    atomic_fetch_add(&available, left); /* a worker may be asking */
 }
 
 bool descriptors_take(int count, int leave)
