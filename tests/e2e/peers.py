@@ -133,6 +133,8 @@ def refuses(where):
         connect(where).close()
     except (ConnectionRefusedError, FileNotFoundError):
         return True
+    except ConnectionResetError:
+        pass  # it was in the queue as the socket was closed
     return False
 
 

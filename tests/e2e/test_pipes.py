@@ -11,7 +11,7 @@ import pytest
 from deadline import eventually
 from peers import accept, connect, listen
 
-USER = 54321  # of whom there is nothing else
+USER = 54321  # of whom there is nothing else, in no other test either
 STALLED = 100
 
 # What another program of that user gets: the sizes of a few pipes, and of one that it enlarges.

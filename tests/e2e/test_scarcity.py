@@ -166,10 +166,10 @@ def test_a_call_that_fails_at_the_start(echo_server, faults, call, number):
 
 
 def test_no_thread_can_be_had(echo_server):
-    """RLIMIT_NPROC, for a user of whom nothing else runs."""
+    """RLIMIT_NPROC, for a user of whom nothing else runs, in no other test either."""
     if os.geteuid() != 0:
         pytest.skip("only root can become another user")
-    user = ["setpriv", "--reuid=54321", "--regid=54321", "--clear-groups"]
+    user = ["setpriv", "--reuid=54322", "--regid=54322", "--clear-groups"]
     wrapper = ["prlimit", "--nproc=3:3", *user]
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)

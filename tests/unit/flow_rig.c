@@ -175,11 +175,13 @@ ssize_t rig_take(struct rig *rig, size_t length)
 void rig_stuff(struct rig *rig)
 {
     struct pollfd source = {.fd = rig->source, .events = POLLOUT};
+    uint64_t deadline = clock_ms() + PATIENCE_MS;
 
     do {
+        assert_true(clock_left_ms(deadline) > 0);
         rig_feed(rig, PIECE);
         assert_int_not_equal(rig_run(rig), FLOW_BROKEN);
-    } while (poll(&source, 1, 50) == 1);
+    } while (poll(&source, 1, 50) == 1 || flow_pending(&rig->flow) == 0);
 }
 
 void rig_take_until(struct rig *rig, uint64_t total)
