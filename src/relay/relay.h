@@ -37,7 +37,7 @@ int pump_check(enum pump pump, struct err *err);
 
 struct relay_end {
     bool broken;           /* not both directions came to their EOF */
-    bool by_client;        /* it was the client's side that broke */
+    bool client_left;      /* for the client has gone, which it knows best */
     uint64_t delivered[2]; /* bytes, per direction */
     uint64_t lost[2];      /* bytes that were read and could not be delivered */
     struct err reason;     /* where broken */
@@ -80,6 +80,11 @@ struct relay_plan {
 /* Takes over both conns, which stay where they are until `done`. Returns NULL, nothing taken, with
  * the reason where it can't be started. */
 struct relay *relay_start(struct pumps *pumps, const struct relay_plan *plan, struct err *err);
+
+/* For the pumps: the relay ends because the conn of `side` could not be read (`reading`) or written
+ * to: a libuv error number. Fills in all but the bytes. */
+void relay_end_broken(struct relay_end *end, const struct conn *conn, int side, bool reading,
+                      int status);
 
 static inline bool relay_is_limited(const struct relay_plan *plan)
 {

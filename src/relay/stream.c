@@ -43,10 +43,10 @@ static void finish(struct stream_relay *relay, enum conn_end how, struct relay_e
 static void fail(struct way *way, bool reading, int status)
 {
     struct stream_relay *relay = way->relay;
-    bool client = (way == &relay->ways[CLIENT]) == reading;
-    struct relay_end end = {.broken = true, .by_client = client};
+    int side = (way == &relay->ways[CLIENT]) == reading ? CLIENT : TARGET;
+    struct relay_end end;
 
-    err_system(&end.reason, status, client ? "client" : "target");
+    relay_end_broken(&end, relay->side[side], side, reading, status);
     finish(relay, CONN_RESET, &end);
 }
 

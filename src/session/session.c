@@ -93,7 +93,7 @@ static void on_relay_done(void *arg, const struct relay_end *report)
 
     enum log_level level = LOG_LEVEL_INFO;
 
-    if (report->broken && session->forward->single && !report->by_client)
+    if (report->broken && session->forward->single && !report->client_left)
         level = LOG_LEVEL_WARNING; /* the program's own failure; a client that leaves knows it */
     log_end(session, level, report->broken ? "broken" : "done", report);
     end(session, report->broken);

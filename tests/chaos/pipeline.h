@@ -22,7 +22,7 @@ struct pipeline_plan {
     uint64_t cut_after;
 
     bool resets;           /* the target's family has resets */
-    bool may_be_silent;    /* where its input or output fails, it leaves that to whoever has them */
+    bool may_be_silent;    /* it may seem that who has its input or output has gone, and knows it */
     const char *breakable; /* why else it may break; NULL: it may not */
 };
 

@@ -211,7 +211,7 @@ def test_an_output_that_vanishes_while_all_is_quiet(relays, pump):
         os.close(read_end)
         assert relay.wait() == 1
         relay.process.stdin.close()
-    relay.wait_log("client: broken pipe")
+    relay.wait_log("standard output: broken pipe")
 
 
 @pytest.mark.parametrize("pump", PUMPS)
@@ -261,7 +261,28 @@ def test_an_output_that_nobody_reads_any_more(relays, servers):
     assert len(os.read(read_end, 1)) == 1
     os.close(read_end)
     assert relay.wait() == 1
-    relay.wait_log("client: broken pipe")
+    relay.wait_log("standard output: broken pipe")
+
+
+@pytest.mark.parametrize("pump", ["auto", "splice", "copy"])
+def test_an_output_that_is_full(relays, servers, pump):
+    """It says what has failed, at its own log level."""
+    server = servers(serve=lambda stream: stream.sendall(b"hello"))
+    with open("/dev/full", "w") as full:
+        relay = relays.start("connect", server.endpoint, "-o", f"pump={pump}", stdout=full)
+        assert relay.wait() == 1
+    relay.wait_log("warning: .* lost 0 B up and 5 B down: standard output: no space left on device")
+
+
+@pytest.mark.parametrize("pump", PUMPS)
+def test_an_input_that_fails(relays, servers, pump):
+    """A directory can be opened, but not read."""
+    server = servers()
+    stdin = os.open("/", os.O_RDONLY)
+    relay = relays.start("connect", server.endpoint, "-o", f"pump={pump}", stdin=stdin)
+    os.close(stdin)
+    assert relay.wait() == 1
+    relay.wait_log("warning: .*: (standard input: illegal operation on a directory|.*use pump = copy)")
 
 
 @pytest.mark.parametrize("closing", ["<&-", ">&-", "<&- >&-"])

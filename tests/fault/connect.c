@@ -1,5 +1,6 @@
 #include "connect.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 enum { UP = 300 * 1024, DOWN = 700 * 1024 };
@@ -16,11 +17,12 @@ void connect_remove(void)
     listener_close(target);
 }
 
-/* May make standard input or output fail. */
-static bool touches_stdio(int call)
+/* As if whoever has standard input or output had gone. */
+static bool tells_who_has_left(const struct inject *inject)
 {
-    return call == INJECT_read || call == INJECT_write || call == INJECT_splice ||
-           call == INJECT_malloc;
+    return (inject->call == INJECT_read || inject->call == INJECT_write ||
+            inject->call == INJECT_splice) &&
+           (inject->error == EPIPE || inject->error == ECONNRESET);
 }
 
 void connect_work(struct rig *rig, const char *pump, const char *breakable)
@@ -32,7 +34,7 @@ void connect_work(struct rig *rig, const char *pump, const char *breakable)
         .down = DOWN,
         .output_goes = NEVER,
         .target_goes = NEVER,
-        .may_be_silent = touches_stdio(rig->inject->call),
+        .may_be_silent = tells_who_has_left(rig->inject),
         .breakable = breakable,
     };
     struct peer *peer;

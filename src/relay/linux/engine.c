@@ -53,11 +53,11 @@ static void close_engine(struct engine *engine, enum conn_end how, struct relay_
 static void fail(struct engine *engine, const struct flow_fault *fault)
 {
     int side = fault->side == engine->flows[TARGET].from;
-    struct relay_end end = {.broken = true, .by_client = side == CLIENT};
+    struct relay_end end;
 
     flow_drain(&engine->flows[side], engine->pumps);
-    err_system(&end.reason, uv_translate_sys_error(-fault->error),
-               side == TARGET ? "target" : "client");
+    relay_end_broken(&end, fault->side, side, fault->reading,
+                     uv_translate_sys_error(-fault->error));
     close_engine(engine, CONN_RESET, &end);
 }
 
@@ -68,7 +68,7 @@ static bool has_failed(struct conn *conn, struct flow_fault *fault)
     if (!conn->failed)
         return false;
     conn->failed = false;
-    *fault = (struct flow_fault){conn, conn_take_error(conn)};
+    *fault = (struct flow_fault){conn, conn_take_error(conn), false};
     return fault->error != 0;
 }
 

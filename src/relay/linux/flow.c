@@ -247,7 +247,7 @@ static enum flow_state end(struct flow *flow, struct flow_fault *fault)
     if (error == -ENOTCONN && flow->to->family != FAMILY_TCP)
         error = conn_take_error(flow->to);
     if (error != 0) {
-        *fault = (struct flow_fault){flow->to, error};
+        *fault = (struct flow_fault){flow->to, error, false};
         return FLOW_BROKEN;
     }
     flow->ended = true;
@@ -296,11 +296,11 @@ static enum flow_state move(struct flow *flow, struct pumps *pumps, uint64_t sha
         if (count > 0 && flow->limit)
             limit_pay(flow->limit, (uint64_t)count);
         if (error != 0) {
-            *fault = (struct flow_fault){flow->to, error};
+            *fault = (struct flow_fault){flow->to, error, false};
             return FLOW_BROKEN;
         }
         if (count < 0 && count != -EAGAIN) {
-            *fault = (struct flow_fault){flow->from, (int)count};
+            *fault = (struct flow_fault){flow->from, (int)count, true};
             return FLOW_BROKEN;
         }
         flow->eof = count == 0;

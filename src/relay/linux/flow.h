@@ -46,6 +46,7 @@ enum flow_state {
 struct flow_fault {
     struct conn *side; /* the conn that failed */
     int error;         /* a negative errno */
+    bool reading;      /* it was read from, not written to */
 };
 
 void flow_init(struct flow *flow, struct conn *from, struct conn *to, enum pump pump,
