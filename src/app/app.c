@@ -82,11 +82,14 @@ static unsigned count_sessions(const struct app *app)
 
 static void abort_sessions(struct app *app)
 {
+    unsigned sessions = count_sessions(app);
+
     if (app->aborted)
         return;
     app->aborted = true;
     process_extend_stop(0);
-    log_warning("stopping now: %u sessions are reset", count_sessions(app));
+    if (sessions > 0)
+        log_warning("stopping now: %u sessions are reset", sessions);
     for (unsigned i = 0; i < app->crew.count; i++)
         worker_abort(&app->crew.workers[i]);
 }

@@ -123,6 +123,17 @@ def test_a_second_signal_stops_at_once(begin, workers, second):
     session.relay.wait_log("session 1: .*: broken after .*, 20 B up, 20 B down: hvrelay stops")
 
 
+@WORKERS
+def test_a_second_signal_where_no_session_is(relays, workers):
+    """Nothing is reset, so nothing is said of it."""
+    relay = relays.forward("tcp:127.0.0.1:0", "unix:@nobody", f"workers={workers}")
+    with relay.frozen():  # both signals come before it can end
+        relay.signal(signal.SIGTERM)
+        relay.signal(signal.SIGINT)
+    assert relay.wait() == 0
+    assert not [line for line in relay.log if "stopping now" in line or "reset" in line]
+
+
 @pytest.fixture
 def waiting(relays, folder):
     """A relay, and a client that waits for its target, which is to listen at a path."""
