@@ -21,12 +21,21 @@ enum { NAP = 5 }; /* ms */
 
 static const size_t queue_head = offsetof(struct log_line, bytes);
 
+enum { MOST_SWITCHES = 8 }; /* in one half; the last one gives way to those after it */
+
+/* Lines from there on go to another target. */
+struct queue_switch {
+    size_t at;
+    struct log_target *target;
+};
+
 struct half {
     _Alignas(struct log_line) char bytes[HALF]; /* the beginnings of struct log_line */
     size_t used;
-    uint64_t lost;             /* lines that came after, and found no room */
-    struct log_target *target; /* where the lines from `switch_at` on go; NULL: no change */
-    size_t switch_at;
+    uint64_t lost;                               /* lines that came after, and found no room */
+    struct queue_switch switches[MOST_SWITCHES]; /* in their order */
+    size_t switch_count;
+    size_t switches_done; /* the writer's */
 };
 
 static enum { QUEUE_DIRECT, QUEUE_RUNS, QUEUE_CLOSED } queue_state;
@@ -91,44 +100,66 @@ void log_queue_put(const struct log_line *line)
         uv_cond_signal(&queue_changed);
 }
 
+/* Returns the target of one that has lost its sense: no line goes there. */
+static struct log_target *queue_add_switch(struct half *half, struct log_target *target)
+{
+    struct queue_switch *last = half->switches;
+    struct log_target *skipped;
+
+    if (half->switch_count > 0)
+        last += half->switch_count - 1;
+    if (half->switch_count == 0 || (half->switch_count < MOST_SWITCHES && last->at < half->used)) {
+        half->switches[half->switch_count++] = (struct queue_switch){half->used, target};
+        return NULL;
+    }
+    skipped = last->target;
+    last->target = target;
+    return skipped;
+}
+
 void log_queue_switch(struct log_target *target)
 {
     struct log_target *skipped = NULL;
 
     uv_once(&queue_once, queue_init);
     uv_mutex_lock(&queue_lock);
-    if (queue_state == QUEUE_RUNS) {
-        skipped = queue_filled->target;
-        queue_filled->target = target;
-        queue_filled->switch_at = queue_filled->used;
-    } else {
+    if (queue_state == QUEUE_RUNS)
+        skipped = queue_add_switch(queue_filled, target);
+    else
         log_sink_switch(target);
-    }
     uv_mutex_unlock(&queue_lock);
     uv_cond_signal(&queue_changed);
     log_discard(skipped);
 }
 
-/* The writer's: at the end of what was to go to the target before. */
-static void queue_adopt(struct log_target **target)
+/* --- the writer --- */
+
+static void queue_switch_all(struct half *half)
 {
-    if (*target)
-        log_sink_switch(*target);
-    *target = NULL;
+    while (half->switches_done < half->switch_count)
+        log_sink_switch(half->switches[half->switches_done++].target);
 }
 
 /* The log does not flow. A target that was to be next may be the remedy. */
 static bool queue_wait(void)
 {
-    struct log_target *next;
-
+    queue_switch_all(queue_written);
     uv_mutex_lock(&queue_lock);
-    next = queue_filled->target;
-    queue_filled->target = NULL;
+    queue_switch_all(queue_filled);
+    queue_filled->switch_count = queue_filled->switches_done = 0;
     uv_mutex_unlock(&queue_lock);
-    queue_adopt(&queue_written->target);
-    queue_adopt(&next);
     return !atomic_load(&queue_gives_up);
+}
+
+/* What was to go to the target before is written there first. */
+static void queue_switch_at(struct half *half, size_t at)
+{
+    while (half->switches_done < half->switch_count &&
+           half->switches[half->switches_done].at <= at) {
+        log_sink_flush(queue_wait);
+        if (half->switches_done < half->switch_count) /* it may have been switched meanwhile */
+            log_sink_switch(half->switches[half->switches_done++].target);
+    }
 }
 
 static void queue_write(struct half *half)
@@ -138,23 +169,20 @@ static void queue_write(struct half *half)
     while (at < half->used && !atomic_load(&queue_gives_up)) {
         const struct log_line *line = (const void *)(half->bytes + at);
 
-        if (half->target && at == half->switch_at) {
-            log_sink_flush(queue_wait);
-            queue_adopt(&half->target);
-        }
+        queue_switch_at(half, at);
         log_sink_put(line, queue_wait);
         at += queue_room(line);
     }
     log_sink_lost(half->lost);
     log_sink_flush(queue_wait);
-    queue_adopt(&half->target);
-    half->used = 0;
+    queue_switch_all(half);
+    half->used = half->switch_count = half->switches_done = 0;
     half->lost = 0;
 }
 
 static bool queue_has_work(void)
 {
-    return queue_filled->used > 0 || queue_filled->target;
+    return queue_filled->used > 0 || queue_filled->switch_count > 0;
 }
 
 static void queue_nap(void)

@@ -253,6 +253,28 @@ static void a_switch_has_its_place(void **state)
     await(50);
 }
 
+/* Goal: that holds for many switches in a row, which come faster than the writer does. */
+static void many_switches_have_their_places(void **state)
+{
+    enum { FILES = 200 };
+    char name[FILES][112];
+    struct err err;
+
+    (void)state;
+    for (int i = 0; i < FILES; i++) {
+        snprintf(name[i], sizeof name[i], "%s.%d", path, i);
+        assert_ok(log_open(name[i], &err));
+        log_many(0, 2);
+        if (i % 5 == 0) /* never more than a half has places for */
+            nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+    }
+    log_stop();
+    for (int i = 0; i < FILES; i++) {
+        read_file(name[i]);
+        assert_int_equal(sum_up().lines, 2);
+    }
+}
+
 /* Goal: where nobody reads, another target is the way out, and takes what waits. */
 static void a_switch_ends_a_stall(void **state)
 {
@@ -297,6 +319,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(it_stalls_again, setup, teardown),
         cmocka_unit_test_setup_teardown(a_reader_that_goes_and_comes, setup, teardown),
         cmocka_unit_test_setup_teardown(a_switch_has_its_place, setup, teardown),
+        cmocka_unit_test_setup_teardown(many_switches_have_their_places, setup, teardown),
         cmocka_unit_test_setup_teardown(a_switch_ends_a_stall, setup, teardown),
         cmocka_unit_test_setup_teardown(the_end_does_not_wait_for_ever, setup, teardown),
     };
