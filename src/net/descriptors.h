@@ -13,7 +13,8 @@ void descriptors_raise(void);
  * there is none. */
 void descriptors_count(void);
 
-/* Takes `count`, where at least `leave` remain after that. */
+/* Takes `count`, where at least `leave` remain after that, which may be
+ * negative. */
 bool descriptors_take(int count, int leave);
 void descriptors_give(int count);
 
@@ -21,9 +22,9 @@ void descriptors_give(int count);
 int descriptors_left(void);
 
 /* The same for what is not a session's: listeners, the log file. Before the budget is opened
- * nothing is taken or given back, for what is open then is counted. Where sessions have all, some
- * more than there are can be had: no client is let in until as many have ended. False: there are
- * none left. The total changes with it. */
+ * nothing is taken or given back, for what is open then is counted. False: there are none left,
+ * or none would be left for a session. While sessions have them all, a few are lent, and the next
+ * sessions that end pay for them. The total changes with it. */
 bool descriptors_reserve(int count);
 void descriptors_release(int count);
 

@@ -1,5 +1,6 @@
 """Descriptors: whose they are, that none is lost, and life at their limit."""
 
+import contextlib
 import os
 import re
 import signal
@@ -19,6 +20,7 @@ from peers import (
     is_turned_away,
     listen,
     payload,
+    read_exactly,
     read_to_end,
     send_and_end,
 )
@@ -223,6 +225,32 @@ def test_a_reload_at_the_limit(relays, gate, clients, folder):
         client.close()
     for name in names:
         assert ask(f"{folder}/{name}.sock") == b"hello"
+
+
+def test_a_reload_leaves_some_to_sessions(service, folder, echo_server):
+    """Else it fails. And what is closed by a later one is there again."""
+    where = f"{folder}/a.sock"
+
+    def forwards(count):
+        more = {f"x{n}": (f"unix:{folder}/x{n}", echo_server.endpoint) for n in range(count)}
+        return {"a": (f"unix:{where}", echo_server.endpoint), **more}
+
+    relay = service.start(forwards(0), "workers = 1", wrapper=limit(64))
+    relay.expect("no descriptors are left, clients wait")
+    accepted = 0
+    for count in range(1, 64):
+        service.write(forwards(count))
+        if service.reload().returncode != 0:
+            break
+        accepted = count
+        assert ask(where) == b"hello"
+    assert 0 < accepted < 63
+    service.change(forwards(0))
+    with contextlib.ExitStack() as stack:
+        for _ in range(accepted // 2):
+            client = stack.enter_context(connect(where))
+            client.sendall(b"x")
+            assert read_exactly(client, 1) == b"x"
 
 
 def test_max_sessions_keeps_the_others_waiting(relays, gate, clients):

@@ -7,9 +7,11 @@
 
 enum {
     KEPT_BACK = 16, /* for what is opened beside the sessions: look-ups, log, reload */
-    OVERDRAWN = 12, /* of these, what a reload may keep, until sessions that end have paid for it */
+    LENT = 12,      /* of these, until sessions end that have all the others */
+    SESSION = 2     /* for the only one, if there is no more */
 };
 
+static atomic_bool counted;
 static atomic_int total;
 static atomic_int available;
 
@@ -47,6 +49,7 @@ void descriptors_count(void)
     /* A worker may be asking: where there is a total, all of it is there to be taken. */
     atomic_fetch_add(&available, left);
     atomic_store(&total, left);
+    atomic_store(&counted, true);
 }
 
 bool descriptors_take(int count, int leave)
@@ -70,16 +73,11 @@ int descriptors_left(void)
     return atomic_load(&available);
 }
 
-static bool is_counted(void)
-{
-    return atomic_load(&total) != 0;
-}
-
 bool descriptors_reserve(int count)
 {
-    if (!is_counted())
+    if (!atomic_load(&counted))
         return true;
-    if (!descriptors_take(count, -OVERDRAWN))
+    if (atomic_load(&total) - count < SESSION || !descriptors_take(count, -LENT))
         return false;
     atomic_fetch_sub(&total, count);
     return true;
@@ -87,7 +85,7 @@ bool descriptors_reserve(int count)
 
 void descriptors_release(int count)
 {
-    if (!is_counted())
+    if (!atomic_load(&counted))
         return;
     atomic_fetch_add(&total, count);
     descriptors_give(count);
