@@ -32,6 +32,7 @@ static const char usage[] =
     "  --scale FACTOR    scales amounts of data and numbers of sessions (default: "
     "$HVRELAY_TEST_SCALE or 1)\n"
     "  --seed NUMBER     repeats a run's random write sizes\n"
+    "  --first           skips what comes after the first failure\n"
     "  --list            prints the names of the cases and exits\n";
 
 struct selection {
@@ -48,7 +49,7 @@ struct options {
     const char *relay, *filter;
     double scale;
     uint64_t seed;
-    bool list, every;
+    bool list, every, first;
 };
 
 /* One test of cmocka's: a case of a suite. */
@@ -61,6 +62,8 @@ struct bound_case {
 static int set_up(void **state)
 {
     struct suite *suite = ((struct bound_case *)*state)->suite;
+    if (suite->given_up)
+        return 0;
     if (suite->relay == NULL) {
         if (suite->unstartable)
             fail_msg("the relay did not start before");
@@ -78,6 +81,8 @@ static void run(void **state)
 {
     const struct bound_case *bound = *state;
     struct suite *suite = bound->suite;
+    if (suite->given_up)
+        skip();
     bound->what->run(suite);
     if (suite->relay != NULL) {
         bystander_close(suite);
@@ -90,6 +95,8 @@ static void run(void **state)
 static int tear_down(void **state)
 {
     struct suite *suite = ((struct bound_case *)*state)->suite;
+    if (suite->given_up)
+        return 0;
     if (!suite->passed) {
         relay_log_print(suite->extra, 0, LOG_LINES);
         relay_log_print(suite->relay, suite->log_mark, LOG_LINES);
@@ -100,6 +107,7 @@ static int tear_down(void **state)
     suite_clear_targets(suite);
     if (!suite->passed)
         suite_stop(suite);
+    suite->given_up = suite->first && !suite->passed;
     return 0;
 }
 
@@ -122,7 +130,8 @@ static int run_suite(const struct options *options, const char *pump, const stru
                           .back = back,
                           .workers = workers,
                           .scale = options->scale,
-                          .seed = options->seed};
+                          .seed = options->seed,
+                          .first = options->first};
     char group[GROUP_SPACE];
     size_t n = 0;
 
@@ -180,7 +189,7 @@ static int run_pair(const struct options *options, const char *pump, const struc
                          options->workers[(number_of(pump) + pair) % count]);
 
     int failed = 0;
-    for (size_t w = 0; w < count; w++)
+    for (size_t w = 0; w < count && !(options->first && failed > 0); w++)
         failed += run_suite(options, pump, front, back, options->workers[w]);
     return failed;
 }
@@ -195,7 +204,7 @@ static int run_all(const struct options *options, size_t *suites)
 
     for (size_t p = 0; p < options->pumps.count; p++)
         for (size_t f = 0; f < front_count; f++)
-            for (size_t b = 0; b < back_count; b++, ++*suites)
+            for (size_t b = 0; b < back_count && !(options->first && failed > 0); b++, ++*suites)
                 failed += run_pair(options, options->pumps.name[p], fronts[f], backs[b],
                                    f * back_count + b);
     return failed;
@@ -256,7 +265,8 @@ static bool parse_flag(struct options *options, const char *key)
 {
     options->list |= strcmp(key, "--list") == 0;
     options->every |= strcmp(key, "--every") == 0;
-    return strcmp(key, "--list") == 0 || strcmp(key, "--every") == 0;
+    options->first |= strcmp(key, "--first") == 0;
+    return strcmp(key, "--list") == 0 || strcmp(key, "--every") == 0 || strcmp(key, "--first") == 0;
 }
 
 static struct options parse(int argc, char **argv)

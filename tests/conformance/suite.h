@@ -66,6 +66,8 @@ struct suite {
     size_t log_mark;     /* where the log of the current case begins */
     bool passed;         /* the current case came to its end */
     bool unstartable;    /* the relay did not come up: the other cases need not try */
+    bool first;          /* nothing is run after a failure ... */
+    bool given_up;       /* ... and there was one */
 };
 
 void suite_start(struct suite *suite);
