@@ -143,6 +143,11 @@ def echo(stream):
         stream.sendall(piece)
 
 
+def answer_longer(stream):
+    """The answer is the request and three more bytes, so that up is not down."""
+    stream.sendall(read_to_end(stream) + b"...")
+
+
 class Server:
     """Serves each client in a thread of its own until the test ends: `serve(stream)`."""
 

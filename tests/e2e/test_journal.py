@@ -8,7 +8,7 @@ import pytest
 
 import namespace
 from journal import Journal
-from peers import ask, endpoint_of, is_turned_away, listen
+from peers import answer_longer, ask, endpoint_of, is_turned_away, listen
 
 
 @pytest.fixture
@@ -19,18 +19,19 @@ def journal(relays, folder):
     opened.close()
 
 
-def test_a_session_is_an_event_with_fields(relays, echo_server, journal):
-    relay = relays.forward("tcp:127.0.0.1:0", echo_server.endpoint, **journal.options())
-    assert ask(relay.address()) == b"hello"
+def test_a_session_is_an_event_with_fields(relays, servers, journal):
+    server = servers(answer_longer)
+    relay = relays.forward("tcp:127.0.0.1:0", server.endpoint, **journal.options())
+    assert ask(relay.address()) == b"hello..."
     event = journal.wait_event("session 1: .*done after")
     assert event["SYSLOG_IDENTIFIER"] == "hvrelay"
     assert event["PRIORITY"] == "6"
     assert event["HVRELAY_FORWARD"] == "forward"
     assert event["HVRELAY_SESSION"] == "1"
     assert event["HVRELAY_CLIENT"].startswith("tcp:127.0.0.1:")
-    assert event["HVRELAY_TARGET"] == echo_server.endpoint
+    assert event["HVRELAY_TARGET"] == server.endpoint
     assert (event["HVRELAY_OUTCOME"], event["HVRELAY_REASON"]) == ("done", "")
-    assert (event["HVRELAY_BYTES_UP"], event["HVRELAY_BYTES_DOWN"]) == ("5", "5")
+    assert (event["HVRELAY_BYTES_UP"], event["HVRELAY_BYTES_DOWN"]) == ("5", "8")
     assert event["HVRELAY_DURATION_MS"].isdigit()
     assert relay.stop() == 0
     assert journal.lines() == []

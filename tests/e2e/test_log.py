@@ -9,13 +9,14 @@ import socket
 import pytest
 
 from deadline import eventually
-from peers import accept, ask, connect, endpoint_of, is_turned_away, listen
+from peers import accept, answer_longer, ask, connect, endpoint_of, is_turned_away, listen
 from program import hvrelay
 
 
-def test_json_lines_have_fields(relays, echo_server):
-    relay = relays.forward("tcp:127.0.0.1:0", echo_server.endpoint, "log_format=json")
-    assert ask(relay.address()) == b"hello"
+def test_json_lines_have_fields(relays, servers):
+    server = servers(answer_longer)
+    relay = relays.forward("tcp:127.0.0.1:0", server.endpoint, "log_format=json")
+    assert ask(relay.address()) == b"hello..."
     relay.wait_log('"session":1')
     assert relay.stop() == 0
     events = [json.loads(line) for line in relay.log]
@@ -23,9 +24,9 @@ def test_json_lines_have_fields(relays, echo_server):
     session = next(event for event in events if "session" in event)
     assert session["forward"] == "forward"
     assert session["client"].startswith("tcp:127.0.0.1:")
-    assert session["target"] == echo_server.endpoint
+    assert session["target"] == server.endpoint
     assert (session["outcome"], session["reason"]) == ("done", "")
-    assert (session["bytes_up"], session["bytes_down"]) == (5, 5)
+    assert (session["bytes_up"], session["bytes_down"]) == (5, 8)
     assert isinstance(session["duration_ms"], int)
     assert session["level"] == "info"
 
