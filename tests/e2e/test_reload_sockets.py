@@ -186,8 +186,7 @@ def test_what_stays_is_still_in_the_way(service, echo_server, added):
     service.change(first)
 
 
-def test_nobody_else_can_share_the_port_afterwards(service, echo_server, relays):
-    """Even one of the same user that asks for it, and no second hvrelay starts there."""
+def test_no_second_one_shares_the_port_afterwards(service, echo_server, relays):
     port = free_port()
     allow = "allow = all"
     service.start({"a": (f"tcp:127.0.0.1:{port}", echo_server.endpoint, allow)})

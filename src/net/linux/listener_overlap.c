@@ -3,10 +3,11 @@
  * The same address is the same socket: a copy of its descriptor. Nothing that waits in it is lost.
  *
  * An address that overlaps (127.0.0.1:80 and *:80) can't be bound beside one that listens, unless
- * both have SO_REUSEPORT. They have it for the moment of the bind only: else every process of this
- * user could bind the port as well, and a second hvrelay would start and share the clients instead
- * of saying that the address is in use. The more specific socket gets the clients as long as both
- * listen; those that wait in the old one when it is closed are reset. */
+ * both have SO_REUSEPORT. They have it for the moment of the bind only. Even so Linux remembers it
+ * of the port: as long as the socket lives, a process of this user that sets SO_REUSEPORT itself
+ * can bind the port as well. A second hvrelay does not: it says that the address is in use. The
+ * more specific socket gets the clients as long as both listen; those that wait in the old one when
+ * it is closed are reset. */
 
 #include "listener_os.h"
 
