@@ -205,6 +205,14 @@ def test_a_rate_of_clients_loses_nobody(relays, echo_server):
             assert exchange(client, b"hello") == b"hello"
 
 
+def test_a_rate_lets_clients_in_though_nobody_leaves(relays, clients, echo_server):
+    """The next one has its turn after a tenth of a second, whether or not a session ends meanwhile."""
+    relay = relays.forward("tcp:127.0.0.1:0", echo_server.endpoint, "accept_rate=10", "workers=2")
+    for client in [clients(relay.address()) for _ in range(8)]:
+        client.sendall(b"x")
+        assert read_exactly(client, 1) == b"x"
+
+
 def test_session_timeout_ends_busy_sessions_too(relays):
     with listen() as target:
         relay = relays.forward("tcp:127.0.0.1:0", endpoint_of(target), "session_timeout=300ms")
