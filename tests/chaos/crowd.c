@@ -153,12 +153,15 @@ static void await_end(struct crowd *crowd)
 
 void crowd_fence(struct crowd *crowd)
 {
-    static const struct end_plan says_hello = {HELLO, FINISH_END, HELLO, HELLO, 0,    0,
-                                               0,     0,          NEVER, NEVER, NEVER};
-    static const struct end_plan says_nothing = {0, FINISH_END, 1,     HELLO, 0,    0,
-                                                 0, 0,          NEVER, NEVER, NEVER};
-    const struct end_plan plans[2] = {says_hello, says_nothing};
+    const struct end_plan listens = {.write_max = 1,
+                                     .read_max = HELLO,
+                                     .abort_sent = NEVER,
+                                     .abort_received = NEVER,
+                                     .abort_step = NEVER,
+                                     .abort_after_end = NEVER};
+    struct end_plan plans[2] = {listens, listens};
 
+    plans[CLIENT].size = plans[CLIENT].write_max = HELLO;
     for (unsigned i = 0; i < crowd->lane_count; i++) {
         struct lane *lane = &crowd->lanes[i];
         if (lane->present && lane->ghost_count > 0)

@@ -22,6 +22,7 @@ static const char usage[] =
     "  --time SECONDS   how long (default: 60)\n"
     "  --seed NUMBER    what all is drawn from (default: random, and printed)\n"
     "  --one NUMBER     only this scenario of the seed\n"
+    "  --verbose        says what was drawn for each scenario\n"
     "  --soak           one relay, which is to use no more at the end than at the beginning\n";
 
 struct options {
@@ -53,6 +54,10 @@ static void parse(int argc, char **argv)
     for (int i = 1; i < argc; i++) {
         const char *option = argv[i];
 
+        if (strcmp(option, "--verbose") == 0) {
+            scenario_verbose = true;
+            continue;
+        }
         if (strcmp(option, "--soak") == 0) {
             options.soak = true;
             continue;
@@ -94,6 +99,14 @@ static void tell_families(void)
             printf("left out: family %s: %s\n", family->name, family->missing());
 }
 
+static void report_leavers(void)
+{
+    printf("    clients that left:");
+    for (int i = 0; i < LEAVE_STATES; i++)
+        printf(" %s %" PRIu64 "%s", leave_names[i], scenario_totals.left[i],
+               i + 1 < LEAVE_STATES ? "," : "\n");
+}
+
 static void report(uint64_t begin)
 {
     printf("%" PRIu64 " s: %" PRIu64 " scenarios, %" PRIu64 " sessions, %" PRIu64 " MiB, %" PRIu64
@@ -103,6 +116,7 @@ static void report(uint64_t begin)
            session_totals.bytes >> 20, session_totals.ends_of_file, session_totals.resets,
            session_totals.aborts, scenario_totals.reloads, scenario_totals.restarts,
            scenario_totals.kills, scenario_totals.drains, scenario_totals.pipelines);
+    report_leavers();
     if (options.soak && !passed)
         soak_report();
 }
@@ -117,6 +131,8 @@ static void run_until(uint64_t end, uint64_t begin)
         if (options.soak) {
             soak_round();
         } else {
+            if (scenario_verbose)
+                printf("scenario %" PRIu64 "\n", scenario);
             scenario_run(options.relay, options.seed, scenario);
             scenario++; /* only now: a failure names the one that has failed */
         }

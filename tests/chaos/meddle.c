@@ -110,8 +110,10 @@ static void trouble_the_log(struct scenario *scenario)
     }
 }
 
-static void hold(struct scenario *scenario)
+void meddle_hold(struct scenario *scenario)
 {
+    if (scenario->held > 0 || scenario->ending)
+        return;
     kill(relay_pid(scenario->relay), SIGSTOP);
     scenario->held = (unsigned)draw(&scenario->random, HOLD_STEPS) + 1;
 }
@@ -135,7 +137,21 @@ static void hold_or_let_go(struct scenario *scenario)
     else if (scenario->held > 1)
         scenario->held--;
     else if (happens(scenario, scenario->plan.hold_chance))
-        hold(scenario);
+        meddle_hold(scenario);
+}
+
+static void let_clients_leave(struct scenario *scenario)
+{
+    struct crowd *crowd = &scenario->crowd;
+
+    for (unsigned i = 0; i < crowd->begun; i++) {
+        struct end *client = &crowd->sessions[i].end[CLIENT];
+        if (client->peer == NULL ||
+            draw(&scenario->random, 100) >= scenario->plan.leave[LEAVE_DRAINING])
+            continue;
+        client->plan.abort_step = crowd->step + draw(&scenario->random, 20);
+        scenario_totals.left[LEAVE_DRAINING]++;
+    }
 }
 
 /* The relay ends amid its sessions, in one of three ways. */
@@ -157,6 +173,7 @@ static void end_amid(struct scenario *scenario)
         break;
     default:
         allow_breaks(scenario, NULL, false, "the relay was asked to stop");
+        let_clients_leave(scenario);
         kill(relay_pid(scenario->relay), SIGTERM);
         scenario_totals.drains++;
     }

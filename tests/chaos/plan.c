@@ -9,6 +9,9 @@
 
 enum { FAMILIES_MAX = 16 };
 
+const char *const leave_names[LEAVE_STATES] = {"queue", "dialling", "relaying", "half-closed",
+                                               "draining"};
+
 uint64_t draw(uint64_t *random, uint64_t n)
 {
     return (random_next(random) >> 16) % n;
@@ -29,6 +32,8 @@ void plan_scenario(uint64_t *random, struct plan *plan)
     plan->lanes = (unsigned)draw(random, LANES_MAX) + 1;
     plan->sessions = (unsigned)draw(random, SESSIONS_MAX) + 1;
     plan->live = (unsigned)draw(random, 40) + 1;
+    for (int i = 0; i < LEAVE_STATES; i++)
+        plan->leave[i] = chance(random, 30) ? (unsigned)draw(random, 40) : 0;
     plan->patient = chance(random, 40);
     plan->restart_chance = chance(random, 30) ? 100 : 0;
     plan->reload_chance = chance(random, 40) ? 400 : 0;
@@ -166,6 +171,7 @@ static enum finish draw_finish(uint64_t *random, const struct lane *lane)
 static void draw_abort(uint64_t *random, struct end_plan *plan, uint64_t other_size, uint64_t step)
 {
     plan->abort_sent = plan->abort_received = plan->abort_step = NEVER;
+    plan->abort_after_end = NEVER;
     if (!chance(random, 12))
         return;
     switch (draw(random, 4)) {
@@ -206,4 +212,30 @@ void plan_session(uint64_t *random, const struct lane *lane, uint64_t step,
         plans[CLIENT].finish = FINISH_END;
     draw_abort(random, &plans[CLIENT], plans[TARGET].size, step);
     draw_abort(random, &plans[TARGET], plans[CLIENT].size, step);
+}
+
+enum leave plan_leave(uint64_t *random, const struct plan *plan, uint64_t step,
+                      struct end_plan plans[2])
+{
+    struct end_plan *client = &plans[CLIENT];
+    enum leave leave = LEAVE_QUEUE;
+
+    while (leave < LEAVE_DRAINING && !chance(random, plan->leave[leave]))
+        leave++;
+    switch (leave) {
+    case LEAVE_QUEUE:
+    case LEAVE_DIALLING:
+        client->abort_step = step + draw(random, 3);
+        break;
+    case LEAVE_RELAYING:
+        client->abort_received = draw(random, plans[TARGET].size + 1) | 1;
+        break;
+    case LEAVE_HALF_CLOSED:
+        client->finish = FINISH_END;
+        client->abort_after_end = draw(random, 20);
+        break;
+    default:
+        return LEAVE_STATES;
+    }
+    return leave;
 }

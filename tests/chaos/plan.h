@@ -21,11 +21,23 @@ enum mistake {
     MISTAKE_ADDRESS /* of a new forward: somebody else has it */
 };
 
+/* Where a client is when it leaves without a word. */
+enum leave {
+    LEAVE_QUEUE, /* of the relay, which gets no time to accept it */
+    LEAVE_DIALLING,
+    LEAVE_RELAYING,
+    LEAVE_HALF_CLOSED, /* it has ended its sending, and the other side has not */
+    LEAVE_DRAINING,    /* the relay has been asked to stop */
+    LEAVE_STATES       /* it does not */
+};
+extern const char *const leave_names[LEAVE_STATES];
+
 struct plan {
     unsigned workers, lanes, sessions, live; /* live: at a time, at most */
     unsigned standing;  /* sessions that are there from the beginning and must not be touched */
     bool json, to_file; /* the log */
     unsigned restart_chance, reload_chance, log_chance, hold_chance; /* of 4096, in each step */
+    unsigned leave[LEAVE_STATES];                                    /* of 100 clients each */
     bool patient; /* a step of a pause takes a millisecond, not just a look at the others */
     enum ending ending;
     unsigned end_after; /* sessions begun, where it ends amid them */
@@ -56,5 +68,9 @@ void plan_change(uint64_t *random, struct lane *lane);
 /* What both ends of a session on this lane do. */
 void plan_session(uint64_t *random, const struct lane *lane, uint64_t step,
                   struct end_plan plans[2]);
+
+/* Where the client of such a session leaves, which goes to its plan; not LEAVE_DRAINING. */
+enum leave plan_leave(uint64_t *random, const struct plan *plan, uint64_t step,
+                      struct end_plan plans[2]);
 
 #endif

@@ -16,6 +16,7 @@ enum {
 };
 
 struct scenario_totals scenario_totals;
+bool scenario_verbose;
 
 static struct scenario now; /* the one that runs; large, and main.c asks for it after a failure */
 
@@ -24,10 +25,16 @@ static void begin_session(struct scenario *scenario)
     struct crowd *crowd = &scenario->crowd;
     struct lane *lane = &crowd->lanes[draw(&scenario->random, crowd->lane_count)];
     struct end_plan plans[2];
+    enum leave leave;
 
     if (!lane_is_free(lane) || scenario->reloading)
         return;
     plan_session(&scenario->random, lane, crowd->step, plans);
+    leave = plan_leave(&scenario->random, &scenario->plan, crowd->step, plans);
+    if (leave < LEAVE_STATES)
+        scenario_totals.left[leave]++;
+    if (leave == LEAVE_QUEUE)
+        meddle_hold(scenario);
     (void)crowd_begin(crowd, lane, plans, lane->served ? lane->breaks : "its target is away");
 }
 
@@ -176,6 +183,8 @@ void scenario_run(const char *program, uint64_t seed, uint64_t number)
         return;
     }
     stage_open(&now, program);
+    if (scenario_verbose)
+        describe(stdout, &now);
     play(&now);
     stop(&now);
     stage_close(&now);
@@ -218,6 +227,8 @@ void scenario_round(void)
     plan_round(&now);
     now.crowd.begun = now.reloads = 0;
     change_limits(&now);
+    if (scenario_verbose)
+        describe(stdout, &now);
     play(&now);
     expect_quiet(&now);
     meddle_let_go(&now);
@@ -237,22 +248,7 @@ void scenario_close(void)
 
 void scenario_abandon(void)
 {
-    static const char *const endings[] = {"calm", "drain", "abort", "kill"};
-
-    fprintf(stderr,
-            "  %u workers, log: %s%s%s; %u sessions stand; step %" PRIu64
-            ", %u of %u sessions begun, ending: %s%s\n",
-            now.plan.workers, now.plan.json ? "json" : "text", now.plan.to_file ? ", a file" : "",
-            now.plan.log_chance > 0 ? ", troubled" : "", now.plan.standing, now.crowd.step,
-            now.crowd.begun, now.plan.sessions, endings[now.plan.ending],
-            now.ending ? " (under way)" : "");
-    for (unsigned i = 0; i < now.crowd.lane_count; i++) {
-        const struct lane *lane = &now.crowd.lanes[i];
-        fprintf(stderr, "  %s: %s -> %s, pump = %s %s%s%s (%u ghosts)\n", lane->name,
-                lane->front->name, lane->back->name, lane->pump, lane->limits,
-                lane->present ? "" : ", removed", lane->served ? "" : ", target away",
-                lane->ghost_count);
-    }
+    describe(stderr, &now);
     journal_print(&now.journal, LOG_LINES);
     pipeline_abandon();
     stage_close(&now);

@@ -3,13 +3,19 @@
 #ifndef CHAOS_SCENARIO_H
 #define CHAOS_SCENARIO_H
 
+#include "plan.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
 struct scenario_totals {
     uint64_t scenarios, reloads, restarts, kills, drains, pipelines;
+    uint64_t left[LEAVE_STATES]; /* clients, at the place that was drawn for them */
 };
 extern struct scenario_totals scenario_totals;
+
+/* Says of each one what was drawn for it. */
+extern bool scenario_verbose;
 
 /* Runs one to its end; a failure ends the program. */
 void scenario_run(const char *program, uint64_t seed, uint64_t number);

@@ -183,12 +183,14 @@ static void rest(struct end *end)
         end->pause = (unsigned)(random_next(&end->random) % (end->plan.pause_max + 1));
 }
 
-static void finish_sending(struct session *session, int side)
+static void finish_sending(struct session *session, int side, uint64_t step)
 {
     struct end *end = &session->end[side];
 
     if (end->plan.finish == FINISH_END) {
         end->ended = true;
+        if (end->plan.abort_after_end != NEVER)
+            end->plan.abort_step = step + end->plan.abort_after_end;
         peer_end_sending(end->peer);
         session_note(session, "%s: ends after %" PRIu64, side_names[side], end->sent);
     } else if (end->plan.finish == FINISH_CLOSE) {
@@ -223,7 +225,7 @@ bool session_prepare(struct session *session, int side, uint64_t step, struct pe
         return true;
     }
     if (!sending && !end->ended && end->plan.finish != FINISH_STALL) {
-        finish_sending(session, side);
+        finish_sending(session, side, step);
         return true;
     }
     if (is_done(end)) {

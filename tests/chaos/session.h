@@ -40,6 +40,7 @@ struct end_plan {
     uint64_t first_read;              /* the step from which on it reads */
     /* It breaks the connection once it has sent or received so many bytes, or in that step. */
     uint64_t abort_sent, abort_received, abort_step;
+    uint64_t abort_after_end; /* so many steps after it has ended its sending */
 };
 
 /* How the receiving direction of an end has ended. */

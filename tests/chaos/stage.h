@@ -9,6 +9,8 @@
 #include "plan.h"
 #include "standing.h"
 
+#include <stdio.h>
+
 enum { RELOADS_MAX = 8 };
 
 /* What the relay uses when it has no session. */
@@ -54,12 +56,18 @@ bool stage_may_be_absent(const struct scenario *scenario, const struct lane *lan
 
 struct usage stage_usage(const struct scenario *scenario);
 
+/* ---- describe.c ---- */
+
+/* What was drawn, and how far it is. */
+void describe(FILE *file, const struct scenario *scenario);
+
 /* ---- meddle.c ---- */
 
 /* Restarts a target, reloads, ends the relay: whatever the plan has for this step. */
 void meddle(struct scenario *scenario);
 
-/* The relay gets no time to run, as on a busy machine, until it is let go. */
+/* The relay gets no time to run, as on a busy machine, for some steps or until it is let go. */
+void meddle_hold(struct scenario *scenario);
 void meddle_let_go(struct scenario *scenario);
 
 /* Lanes that come are used once the relay says that it has them. */
