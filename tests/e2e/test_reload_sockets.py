@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import stat
+import struct
 import threading
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from deadline import eventually
 from peers import accept, ask, connect, endpoint_of, exchange, listen, read_exactly, refuses
 from program import ENVIRONMENT
-from sockets import free_port, listening, shared, tcp_sockets
+from sockets import LISTENING, free_port, listening, shared, tcp_sockets
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
@@ -285,6 +286,22 @@ def test_keepalive_of_accepted_sockets_changes(service, folder, echo_server, cli
         assert bool(on) == (idle is not None)
         if idle:
             assert option_of(relay, client, socket.IPPROTO_TCP, KEEPIDLE) == idle
+
+
+def backlog_of(relay):
+    """Of its one listening TCP socket: Linux tells it where it counts lost packets otherwise."""
+    (number,) = (number for number, state, *_ in tcp_sockets(relay) if state == LISTENING)
+    with shared(relay, number) as theirs:
+        info = theirs.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 32)
+    return struct.unpack_from("I", info, 28)[0]
+
+
+def test_the_backlog_changes(service, echo_server):
+    forward = (f"tcp:127.0.0.1:{free_port()}", echo_server.endpoint)
+    relay = service.start({"a": (*forward, "backlog = 9")})
+    for backlog in (9, 70, 5):
+        service.change({"a": (*forward, f"backlog = {backlog}")})
+        assert backlog_of(relay) == backlog
 
 
 def own_address():
