@@ -3,6 +3,7 @@
 import grp
 import os
 import pwd
+import time
 
 import pytest
 
@@ -181,9 +182,26 @@ def test_a_limit_over_all_forwards(relays, servers, clients):
         assert read_exactly(client, 1) == b"x"
     waiting = clients(relay.address("b"))
     waiting.sendall(b"y")
+    time.sleep(0.2)
     assert server.served == 3
     inside[0].close()
     assert read_exactly(waiting, 1) == b"y"
+
+
+def test_a_limit_of_each_forward(relays, servers, clients):
+    """One that is full is in nobody else's way."""
+    server = servers()
+    relay = relays.run("".join(
+        f"[forward {name}]\nlisten = tcp:127.0.0.1:0\nconnect = {server.endpoint}\n"
+        "max_sessions = 1\n" for name in "ab"
+    ))
+    for name in "ab":
+        client = clients(relay.address(name))
+        client.sendall(b"x")
+        assert read_exactly(client, 1) == b"x"
+    clients(relay.address("a")).sendall(b"y")
+    time.sleep(0.2)
+    assert server.served == 2
 
 
 @pytest.mark.parametrize("pump", ["auto", "splice", "copy", "stream"])
