@@ -61,11 +61,16 @@ static void release(struct fixture *fixture)
     terms_release(fixture->terms);
 }
 
-static enum entry enter(struct fixture *fixture)
+static enum entry enter_at(struct fixture *fixture, uint64_t now)
 {
     uint64_t wait;
 
-    return forward_enter(fixture->forward, fixture->terms, &fixture->totals, 0, &wait);
+    return forward_enter(fixture->forward, fixture->terms, &fixture->totals, now, &wait);
+}
+
+static enum entry enter(struct fixture *fixture)
+{
+    return enter_at(fixture, 0);
 }
 
 static void leave(struct fixture *fixture)
@@ -111,6 +116,26 @@ static void each_limit_binds(void **state)
         assert_int_equal(descriptors, rows[i].left);
         release(&fixture);
     }
+}
+
+/* Goal: who finds the forward full uses nothing of accept_rate up. */
+static void only_who_comes_in_pays(void **state)
+{
+    const uint64_t second = 1000000000;
+    struct fixture fixture = make(1, 0, 0, 99);
+
+    (void)state;
+    fixture.terms->config.accept_rate = 1;
+    assert_int_equal(enter_at(&fixture, 10 * second), ENTRY_GRANTED);
+    assert_int_equal(enter_at(&fixture, 10 * second), ENTRY_LATER);
+    assert_int_equal(enter_at(&fixture, 11 * second), ENTRY_FULL);
+    assert_int_equal(enter_at(&fixture, 11 * second), ENTRY_FULL);
+    forward_answered(fixture.forward);
+    leave(&fixture);
+    assert_int_equal(enter_at(&fixture, 11 * second), ENTRY_GRANTED);
+    forward_answered(fixture.forward);
+    leave(&fixture);
+    release(&fixture);
 }
 
 /* Goal: max_pending lets the next one in as soon as a target has answered. */
@@ -166,9 +191,8 @@ static void all_repeats_are_told(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_limit_binds),
-        cmocka_unit_test(an_answer_makes_room),
-        cmocka_unit_test(a_race_that_is_lost),
+        cmocka_unit_test(each_limit_binds),     cmocka_unit_test(only_who_comes_in_pays),
+        cmocka_unit_test(an_answer_makes_room), cmocka_unit_test(a_race_that_is_lost),
         cmocka_unit_test(all_repeats_are_told),
     };
 
