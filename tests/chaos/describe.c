@@ -5,8 +5,11 @@
 
 static void describe_chances(FILE *file, const struct plan *plan)
 {
-    fprintf(file, "  of 4096 steps: %u target restarts, %u reloads, %u of the log, %u holds; leave",
-            plan->restart_chance, plan->reload_chance, plan->log_chance, plan->hold_chance);
+    fprintf(file,
+            "  of 4096 steps: %u target restarts, %u reloads, %u of the log, %u holds, %u of "
+            "the name server; leave",
+            plan->restart_chance, plan->reload_chance, plan->log_chance, plan->hold_chance,
+            plan->stall_chance);
     for (int i = 0; i < LEAVE_STATES; i++)
         fprintf(file, " %s %u %%%s", leave_names[i], plan->leave[i],
                 i + 1 < LEAVE_STATES ? "," : "\n");
@@ -14,9 +17,11 @@ static void describe_chances(FILE *file, const struct plan *plan)
 
 static void describe_lane(FILE *file, const struct lane *lane)
 {
-    fprintf(file, "  %s: %s -> %s, pump = %s, %.*s%s%s%u ghosts\n", lane->name, lane->front->name,
-            lane->back->name, lane->pump, (int)strcspn(lane->limits, "\n"), lane->limits,
-            lane->limits[0] != '\0' ? ", " : "",
+    static const char *const namings[] = {"", " by a name", " by a name of two addresses"};
+
+    fprintf(file, "  %s: %s -> %s%s, pump = %s, %.*s%s%s%u ghosts\n", lane->name, lane->front->name,
+            lane->back->name, namings[lane->naming], lane->pump, (int)strcspn(lane->limits, "\n"),
+            lane->limits, lane->limits[0] != '\0' ? ", " : "",
             lane->present ? lane->served ? "" : "target away, " : "removed, ", lane->ghost_count);
 }
 

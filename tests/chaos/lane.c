@@ -128,4 +128,5 @@ void lane_close(struct lane *lane)
         peer_close(lane->strangers[--lane->stranger_count].peer);
     listener_close(lane->target);
     lane->target = NULL;
+    swallower_close(&lane->swallower);
 }

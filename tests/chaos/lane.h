@@ -8,6 +8,7 @@
 #ifndef CHAOS_LANE_H
 #define CHAOS_LANE_H
 
+#include "names.h"
 #include "session.h"
 
 enum { GHOSTS_MAX = 65, STRANGERS_MAX = 64 };
@@ -20,6 +21,9 @@ struct lane {
     const char *breaks; /* not NULL: `limits` may break sessions, and this is why */
     uint64_t size_max;  /* of what a session moves each way */
     char listen[ENDPOINT_MAX];
+    char connect[ENDPOINT_MAX];
+    enum naming naming; /* of its target */
+    struct swallower swallower;
     const char *endpoint; /* for clients */
     struct listener *target;
     bool present; /* in the configuration, as the relay has it */

@@ -1,5 +1,6 @@
 /* Chaos: random scenarios, one after the other, until the time is up; or, as a soak, one relay that
  * lives through all of them. */
+#include "names.h"
 #include "network.h"
 #include "scenario.h"
 #include "session.h"
@@ -99,12 +100,15 @@ static void tell_families(void)
             printf("left out: family %s: %s\n", family->name, family->missing());
 }
 
-static void report_leavers(void)
+static void report_more(void)
 {
     printf("    clients that left:");
     for (int i = 0; i < LEAVE_STATES; i++)
         printf(" %s %" PRIu64 "%s", leave_names[i], scenario_totals.left[i],
                i + 1 < LEAVE_STATES ? "," : "\n");
+    if (names_are_there())
+        printf("    the name server: %" PRIu64 " answers, %" PRIu64 " questions ignored\n",
+               names_answered(), names_ignored());
 }
 
 static void report(uint64_t begin)
@@ -116,7 +120,7 @@ static void report(uint64_t begin)
            session_totals.bytes >> 20, session_totals.ends_of_file, session_totals.resets,
            session_totals.aborts, scenario_totals.reloads, scenario_totals.restarts,
            scenario_totals.kills, scenario_totals.drains, scenario_totals.pipelines);
-    report_leavers();
+    report_more();
     if (options.soak && !passed)
         soak_report();
 }

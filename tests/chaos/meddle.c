@@ -29,6 +29,8 @@ static void restart_some_target(struct scenario *scenario)
 {
     struct lane *lane = &scenario->crowd.lanes[draw(&scenario->random, scenario->crowd.lane_count)];
 
+    if (lane->naming == NAMING_TWO) /* who comes would wait for the address that swallows */
+        return;
     if (lane->served) {
         if (lane->opening != NULL && lane->back->resets == RESETS_NEVER)
             lane->opening->end[TARGET].closed = true;
@@ -123,6 +125,8 @@ void meddle_let_go(struct scenario *scenario)
     if (scenario->held > 0)
         kill(relay_pid(scenario->relay), SIGCONT);
     scenario->held = 0;
+    scenario->names_stall = false;
+    names_stall(false);
 }
 
 static bool happens(struct scenario *scenario, unsigned chance_of_4096)
@@ -138,6 +142,12 @@ static void hold_or_let_go(struct scenario *scenario)
         scenario->held--;
     else if (happens(scenario, scenario->plan.hold_chance))
         meddle_hold(scenario);
+}
+
+static void stall_names(struct scenario *scenario)
+{
+    scenario->names_stall = !scenario->names_stall;
+    names_stall(scenario->names_stall);
 }
 
 static void let_clients_leave(struct scenario *scenario)
@@ -187,6 +197,8 @@ void meddle(struct scenario *scenario)
     hold_or_let_go(scenario);
     if (happens(scenario, plan->log_chance))
         trouble_the_log(scenario);
+    if (happens(scenario, plan->stall_chance))
+        stall_names(scenario);
     if (scenario->ending)
         return;
     if (happens(scenario, plan->restart_chance))

@@ -1,5 +1,7 @@
 #include "network.h"
 
+#include "names.h"
+
 #include <errno.h>
 #include <net/if.h>
 #include <sched.h>
@@ -35,4 +37,5 @@ void network_enter(void)
         exit(1);
     }
     puts("network: a namespace of its own");
+    names_begin();
 }

@@ -42,6 +42,7 @@ void plan_scenario(uint64_t *random, struct plan *plan)
     plan->to_file = chance(random, 30);
     plan->log_chance = chance(random, 40) ? 200 : 0;
     plan->hold_chance = chance(random, 30) ? 100 : 0;
+    plan->stall_chance = chance(random, 20) ? 200 : 0;
     plan->ending = endings[draw(random, sizeof endings / sizeof *endings)];
     plan->end_after = (unsigned)draw(random, plan->sessions) + 1;
 }
@@ -111,6 +112,9 @@ void plan_lane(uint64_t *random, struct lane *lane)
     lane->back = draw_family(random);
     plan_change(random, lane);
     plan_limits(random, lane);
+    lane->naming = NAMING_NONE;
+    if (names_are_there() && lane->back == family_named("tcp") && chance(random, 20))
+        lane->naming = chance(random, 50) ? NAMING_ONE : NAMING_TWO;
 }
 
 void plan_plain_lane(uint64_t *random, struct lane *lane)

@@ -36,8 +36,9 @@ struct plan {
     unsigned workers, lanes, sessions, live; /* live: at a time, at most */
     unsigned standing;  /* sessions that are there from the beginning and must not be touched */
     bool json, to_file; /* the log */
-    unsigned restart_chance, reload_chance, log_chance, hold_chance; /* of 4096, in each step */
-    unsigned leave[LEAVE_STATES];                                    /* of 100 clients each */
+    unsigned restart_chance, reload_chance, log_chance, hold_chance,
+        stall_chance;             /* of 4096, in each step */
+    unsigned leave[LEAVE_STATES]; /* of 100 clients each */
     bool patient; /* a step of a pause takes a millisecond, not just a look at the others */
     enum ending ending;
     unsigned end_after; /* sessions begun, where it ends amid them */

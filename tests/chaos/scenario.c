@@ -20,6 +20,16 @@ bool scenario_verbose;
 
 static struct scenario now; /* the one that runs; large, and main.c asks for it after a failure */
 
+/* NULL: nothing may break a session that begins here now. */
+static const char *breaks(const struct scenario *scenario, const struct lane *lane)
+{
+    if (!lane->served)
+        return "its target is away";
+    if (lane->naming != NAMING_NONE && scenario->plan.stall_chance > 0)
+        return "its name server stalls";
+    return lane->breaks;
+}
+
 static void begin_session(struct scenario *scenario)
 {
     struct crowd *crowd = &scenario->crowd;
@@ -35,7 +45,7 @@ static void begin_session(struct scenario *scenario)
         scenario_totals.left[leave]++;
     if (leave == LEAVE_QUEUE)
         meddle_hold(scenario);
-    (void)crowd_begin(crowd, lane, plans, lane->served ? lane->breaks : "its target is away");
+    (void)crowd_begin(crowd, lane, plans, breaks(scenario, lane));
 }
 
 static void begin_sessions(struct scenario *scenario)

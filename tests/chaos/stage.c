@@ -5,6 +5,7 @@
 
 #include <dirent.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Somebody else has an address that a new forward wants. */
@@ -36,8 +37,9 @@ void stage_write_config(struct scenario *scenario, enum mistake mistake)
     for (unsigned i = 0; i < scenario->crowd.lane_count; i++) {
         const struct lane *lane = &scenario->crowd.lanes[i];
         if (lane->present && (mistake == MISTAKE_NONE || !stage_may_be_absent(scenario, lane)))
-            fprintf(file, "[forward %s]\nlisten = %s\nconnect = %s\npump = %s\n%s\n", lane->name,
-                    lane->listen, listener_endpoint(lane->target), lane->pump, lane->limits);
+            fprintf(file, "[forward %s]\nlisten = %s\nconnect = %s\npump = %s\n%s%s\n", lane->name,
+                    lane->listen, lane->connect, lane->pump, lane->limits,
+                    lane->naming != NAMING_NONE ? "connect_timeout = 5s\n" : "");
     }
     if (mistake == MISTAKE_ADDRESS)
         write_forward_in_the_way(scenario, file);
@@ -54,6 +56,19 @@ bool stage_may_be_absent(const struct scenario *scenario, const struct lane *lan
            strcmp(lane->front->name, "tcp") != 0;
 }
 
+/* Leads to the target. IPv6 may be missing: then a name has one address. */
+static void name_target(struct lane *lane)
+{
+    const char *endpoint = listener_endpoint(lane->target);
+    unsigned long port = strtoul(strrchr(endpoint, ':') + 1, NULL, 10);
+
+    snprintf(lane->connect, sizeof lane->connect, "%s", endpoint);
+    if (lane->naming == NAMING_TWO && !swallower_open(&lane->swallower, (uint16_t)port))
+        lane->naming = NAMING_ONE;
+    if (lane->naming != NAMING_NONE)
+        snprintf(lane->connect, sizeof lane->connect, "tcp:%s:%lu", names_host(lane->naming), port);
+}
+
 static void open_lanes(struct scenario *scenario)
 {
     for (unsigned i = 0; i < scenario->crowd.lane_count; i++) {
@@ -67,6 +82,7 @@ static void open_lanes(struct scenario *scenario)
         lane->front->fresh(lane->listen);
         lane->endpoint = lane->listen;
         lane->target = listener_open(lane->back, LISTENER_ACCEPTING);
+        name_target(lane);
         lane->served = true;
         lane->present = !stage_may_be_absent(scenario, lane) || draw(&scenario->random, 4) > 0;
     }

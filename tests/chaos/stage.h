@@ -32,6 +32,7 @@ struct scenario {
     int sockets;          /* it has open besides those and its sessions' */
     struct usage at_rest; /* as it was ready */
     bool ending;          /* the relay has been told to end: no session begins any more */
+    bool names_stall;     /* the name server answers nobody */
     unsigned held;        /* steps that the relay still gets no time to run */
 
     /* A reload that the relay has not told the end of yet. */
@@ -66,7 +67,8 @@ void describe(FILE *file, const struct scenario *scenario);
 /* Restarts a target, reloads, ends the relay: whatever the plan has for this step. */
 void meddle(struct scenario *scenario);
 
-/* The relay gets no time to run, as on a busy machine, for some steps or until it is let go. */
+/* The relay gets no time to run, as on a busy machine, for some steps or until it is let go; then
+ * the name server answers again, too. */
 void meddle_hold(struct scenario *scenario);
 void meddle_let_go(struct scenario *scenario);
 
