@@ -98,6 +98,15 @@ void journal_rotate(struct journal *journal)
     kill(relay_pid(journal->relay), SIGUSR1);
 }
 
+void journal_each(struct journal *journal, void (*take)(void *arg, const char *line), void *arg)
+{
+    relay_log_each(journal->relay, take, arg);
+    catch_up(journal);
+    for (unsigned i = 0; i < journal->count; i++)
+        for (size_t k = 0; k < journal->lines[i].count; k++)
+            take(arg, journal->lines[i].line[k]);
+}
+
 void journal_print(struct journal *journal, size_t most)
 {
     relay_log_print(journal->relay, 0, most);

@@ -33,6 +33,9 @@ bool journal_has(struct journal *journal, size_t mark, const char *const *words)
  * moved too often, or just now. */
 void journal_rotate(struct journal *journal);
 
+/* Every line, once the relay has exited. */
+void journal_each(struct journal *journal, void (*take)(void *arg, const char *line), void *arg);
+
 void journal_print(struct journal *journal, size_t most);
 void journal_close(struct journal *journal);
 

@@ -102,7 +102,7 @@ static void tell_families(void)
 
 static void report_more(void)
 {
-    printf("    clients that left:");
+    printf("    %" PRIu64 " accounts of the relay's; clients that left:", scenario_totals.accounts);
     for (int i = 0; i < LEAVE_STATES; i++)
         printf(" %s %" PRIu64 "%s", leave_names[i], scenario_totals.left[i],
                i + 1 < LEAVE_STATES ? "," : "\n");

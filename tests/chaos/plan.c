@@ -65,7 +65,7 @@ static const struct family *draw_family(uint64_t *random)
         for (const struct family *family = families; family->name != NULL; family++)
             if (family->missing() == NULL && strncmp(family->name, "hyperv", 6) != 0)
                 usable[count++] = family;
-    return usable[chance(random, 50) ? 0 : draw(random, count)];
+    return usable[count < 2 || chance(random, 50) ? 0 : draw(random, count)];
 }
 
 static void set_no_limits(struct lane *lane)

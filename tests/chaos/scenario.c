@@ -154,6 +154,8 @@ static void stop(struct scenario *scenario)
     if (code != (killed ? 128 + SIGKILL : 0))
         chaos_fail(NULL, "the relay's exit code is %d", code);
     expect_clean_log(scenario);
+    if (!killed && !scenario->soaks && scenario->plan.log_chance == 0)
+        account_check(scenario);
 }
 
 static void prepare(struct scenario *scenario, uint64_t seed, uint64_t number)

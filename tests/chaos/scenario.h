@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 struct scenario_totals {
-    uint64_t scenarios, reloads, restarts, kills, drains, pipelines;
+    uint64_t scenarios, reloads, restarts, kills, drains, pipelines, accounts;
     uint64_t left[LEAVE_STATES]; /* clients, at the place that was drawn for them */
 };
 extern struct scenario_totals scenario_totals;

@@ -107,6 +107,7 @@ struct usage stage_usage(const struct scenario *scenario)
 void stage_open(struct scenario *scenario, const char *program)
 {
     scenario->crowd.lane_count = scenario->plan.lanes;
+    scenario->standing_before = standing_bytes();
     snprintf(scenario->path, sizeof scenario->path, "%s/chaos.conf", scratch_folder());
     if (scenario->plan.to_file) {
         char path[200];

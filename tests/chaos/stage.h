@@ -28,12 +28,13 @@ struct scenario {
     struct crowd crowd;
     bool soaks; /* the relay lives through many rounds */
     struct standing standing;
-    unsigned listening;   /* sockets that the relay listens on */
-    int sockets;          /* it has open besides those and its sessions' */
-    struct usage at_rest; /* as it was ready */
-    bool ending;          /* the relay has been told to end: no session begins any more */
-    bool names_stall;     /* the name server answers nobody */
-    unsigned held;        /* steps that the relay still gets no time to run */
+    uint64_t standing_before; /* bytes of the scenarios before */
+    unsigned listening;       /* sockets that the relay listens on */
+    int sockets;              /* it has open besides those and its sessions' */
+    struct usage at_rest;     /* as it was ready */
+    bool ending;              /* the relay has been told to end: no session begins any more */
+    bool names_stall;         /* the name server answers nobody */
+    unsigned held;            /* steps that the relay still gets no time to run */
 
     /* A reload that the relay has not told the end of yet. */
     bool reloading;
@@ -56,6 +57,12 @@ void stage_close(struct scenario *scenario);
 bool stage_may_be_absent(const struct scenario *scenario, const struct lane *lane);
 
 struct usage stage_usage(const struct scenario *scenario);
+
+/* ---- account.c ---- */
+
+/* After the relay's exit, where all of its log is there: what it says of its sessions must go with
+ * what their ends know. Each ends once, and delivers what has come and no more than was sent. */
+void account_check(struct scenario *scenario);
 
 /* ---- describe.c ---- */
 

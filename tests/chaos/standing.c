@@ -73,3 +73,8 @@ void standing_forget(struct standing *standing)
         peer_close(standing->end[standing->count][TARGET]);
     }
 }
+
+uint64_t standing_bytes(void)
+{
+    return standing_exchanges * MESSAGE;
+}

@@ -26,6 +26,9 @@ void standing_close(struct standing *standing);
 /* Something breaks them all: nothing is expected of them any more. */
 void standing_forget(struct standing *standing);
 
+/* What has passed each way in a run. */
+uint64_t standing_bytes(void);
+
 /* Of all exchanges of a run. */
 extern unsigned long long standing_exchanges;
 

@@ -319,6 +319,18 @@ void relay_log_print(struct relay *relay, size_t mark, size_t most)
     uv_mutex_unlock(&relay->lock);
 }
 
+void relay_log_each(struct relay *relay, void (*take)(void *arg, const char *line), void *arg)
+{
+    uint64_t deadline = clock_ms() + PATIENCE_MS;
+
+    uv_mutex_lock(&relay->lock);
+    while (relay->open_outputs > 0 && await_change(relay, deadline))
+        continue;
+    for (size_t i = 0; i < relay->log.count; i++)
+        take(arg, relay->log.line[i]);
+    uv_mutex_unlock(&relay->lock);
+}
+
 void relay_log_forget(struct relay *relay)
 {
     uv_mutex_lock(&relay->lock);

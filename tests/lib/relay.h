@@ -39,6 +39,9 @@ bool relay_log_has(struct relay *relay, size_t mark, const char *const *words, u
  * allowed. */
 void relay_log_print(struct relay *relay, size_t mark, size_t most);
 
+/* Every line of the log, once the process has exited: all that it wrote is there. */
+void relay_log_each(struct relay *relay, void (*take)(void *arg, const char *line), void *arg);
+
 /* Stops reading the log, or goes on. What the relay writes meanwhile fills the pipe. */
 void relay_log_stall(struct relay *relay, bool stall);
 
