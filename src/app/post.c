@@ -24,6 +24,7 @@ void post_discard_gates(struct post *post)
 
 void post_open_gates(struct post *post)
 {
+    listener_claim(post->listener);
     for (unsigned i = 0; i < post->crew->count; i++)
         gate_open(post->gates[i]);
     post->open = true;

@@ -33,6 +33,10 @@ bool listener_is_intact(const struct listener *listener);
  * nor the new mode and owner open it. Returns 0, or -1 and all is as it was. Main thread. */
 int listener_adjust(struct listener *listener, const struct sock_options *options, struct err *err);
 
+/* Its clients are accepted from here on: what was inherited (stdio, fd:N) is its alone. Until then
+ * closing it leaves that as it was. Once is enough. Main thread. */
+void listener_claim(struct listener *listener);
+
 /* Takes the last listener_adjust back. */
 void listener_undo(struct listener *listener);
 

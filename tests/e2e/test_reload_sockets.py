@@ -414,3 +414,42 @@ def test_the_manager_is_never_sent_ready_after_stopping(service, folder, echo_se
                 assert b"READY" not in message and b"RELOADING" not in message
                 alive += message == b"WATCHDOG=1"
     assert relay.wait() == 0
+
+
+@contextlib.contextmanager
+def inherited(kind):
+    """The listen endpoint, what a relay is started with, and a function: does it serve?"""
+    if kind == "listening":
+        with listen() as given:
+            number, where = given.fileno(), given.getsockname()
+            yield f"fd:{number}", {"pass_fds": [number]}, lambda: ask(where) == b"hello"
+        return
+    ours, its = socket.socketpair()
+    ours.settimeout(10)
+    with ours, its:
+        if kind == "stdio":
+            how = "stdio", {"stdin": its, "stdout": its}
+        else:
+            how = f"fd:{its.fileno()}", {"pass_fds": [its.fileno()]}
+        yield *how, lambda: exchange(ours, b"hello").endswith(b"hello")
+
+
+@pytest.mark.parametrize("kind", ["listening", "connected", "stdio"])
+def test_what_was_inherited_survives_a_failed_reload(service, folder, echo_server, kind):
+    """One that would use it, and fails for another reason."""
+    old = {"a": (f"unix:{folder}/a.sock", echo_server.endpoint)}
+    with listen() as taken, inherited(kind) as (where, options, serves):
+        new = {**old, "new": (where, echo_server.endpoint)}
+        service.write(old, "workers = 2")
+        relay = service.relay = service.relays.start("run", "-c", service.path, **options)
+        relay.wait_log("'a': listening")
+        eventually(lambda: os.path.lexists(service.control), "the control socket")
+        assert service.reload().returncode == 0  # libuv keeps one descriptor from the first client on
+        before = relay.descriptors()
+        for _ in range(3):
+            service.write({**new, "other": (endpoint_of(taken), echo_server.endpoint)})
+            done = service.reload()
+            assert (done.returncode, "address already in use" in done.stderr) == (1, True)
+            eventually(lambda: relay.descriptors() == before, "the descriptors of before")
+        service.change(new)
+        assert serves()

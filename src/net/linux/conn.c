@@ -370,6 +370,7 @@ int conn_open_single(struct conn *conn, struct loop *loop, const struct endpoint
                  : sock_take_fd(endpoint->u.fd, &incoming, options, err);
     if (status != 0)
         return -1;
+    sock_cover(endpoint);
     status = conn_adopt(conn, loop, &incoming);
     return status == 0 ? 0 : err_system(err, status, "cannot wait for it");
 }

@@ -229,19 +229,21 @@ static void add_inherited(struct listener *listener, int fd, enum family family,
     add(listener, fd, family);
 }
 
-/* An inherited descriptor is a listening socket, or one stream. */
+/* An inherited descriptor is a listening socket, or one stream, whose descriptor is the session's
+ * in the budget. */
 static int open_fd(struct listener *listener, const struct sock_options *options, struct err *err)
 {
     int listening = 0;
     socklen_t length = sizeof listening;
 
-    if (reserve_descriptor(err) != 0)
+    getsockopt(listener->endpoint.u.fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length);
+    if (listening && reserve_descriptor(err) != 0)
         return -1;
     if (sock_take_fd(listener->endpoint.u.fd, &listener->only, options, err) != 0) {
-        descriptors_release(1);
+        if (listening)
+            descriptors_release(1);
         return -1;
     }
-    getsockopt(listener->only.rfd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length);
     listener->single = !listening;
     if (listening)
         add_inherited(listener, listener->only.rfd, listener->only.family, options);
@@ -284,8 +286,8 @@ static int open_any(struct listener *listener, const struct sock_options *option
     case FAMILY_TCP:
         return open_tcp(listener, options, err);
     case FAMILY_STDIO:
-        listener->single = true;
-        return sock_take_stdio(&listener->only, options, err);
+        listener->single = sock_take_stdio(&listener->only, options, err) == 0;
+        return listener->single ? 0 : -1;
     case FAMILY_FD:
         return open_fd(listener, options, err);
     case FAMILY_SYSTEMD:
@@ -338,9 +340,27 @@ bool listener_is_single(const struct listener *listener)
     return listener->single;
 }
 
+void listener_claim(struct listener *listener)
+{
+    if (!listener->claimed)
+        sock_cover(&listener->endpoint);
+    listener->claimed = true;
+}
+
+/* The one stream, if no session has it. */
+static void close_only(struct listener *listener)
+{
+    if (!listener->single || atomic_load(&listener->taken))
+        return;
+    incoming_refuse(&listener->only);
+    if (listener->endpoint.family == FAMILY_STDIO && !listener->claimed)
+        sock_return_stdio();
+}
+
 static void close_listener(struct listener *listener)
 {
     remove_path(listener);
+    close_only(listener);
     for (int i = 0; i < listener->count; i++)
         close(listener->fds[i]);
     descriptors_release(listener->count);

@@ -29,6 +29,7 @@ struct listener {
     bool single;          /* there is only one stream, and it is here already */
     struct incoming only; /* that one */
     atomic_bool taken;    /* it has been handed out */
+    bool claimed;         /* see listener_claim */
     bool has_path;        /* we made the unix socket's file, and it is this one: */
     dev_t path_device;
     ino_t path_inode;

@@ -232,11 +232,26 @@ static void cover(int fd)
     close(null);
 }
 
+void sock_cover(const struct endpoint *endpoint)
+{
+    if (endpoint->family == FAMILY_FD)
+        cover(endpoint->u.fd);
+    if (endpoint->family == FAMILY_STDIO) {
+        cover(0);
+        cover(1);
+    }
+}
+
+static atomic_bool stdio_taken;
+
+void sock_return_stdio(void)
+{
+    atomic_store(&stdio_taken, false);
+}
+
 int sock_take_stdio(struct incoming *out, const struct sock_options *options, struct err *err)
 {
-    static atomic_bool taken;
-
-    if (atomic_exchange(&taken, true))
+    if (atomic_exchange(&stdio_taken, true))
         return err_set(err, UV_EBUSY, "standard input and output are in use by another session");
     if (!is_open_for(0, O_WRONLY) || !is_open_for(1, O_RDONLY))
         return err_system(err, UV_EBADF, "cannot use standard input and output");
@@ -253,8 +268,6 @@ int sock_take_stdio(struct incoming *out, const struct sock_options *options, st
     if (out->rfd < 0 || out->wfd < 0)
         return err_system(err, uv_translate_sys_error(errno),
                           "cannot use standard input and output");
-    cover(0);
-    cover(1);
     return 0;
 }
 
@@ -271,6 +284,5 @@ int sock_take_fd(int fd, struct incoming *out, const struct sock_options *option
         return err_system(err, uv_translate_sys_error(errno), "cannot use descriptor %d", fd);
     fcntl(out->rfd, F_SETFL, fcntl(out->rfd, F_GETFL) | O_NONBLOCK);
     sock_set_options(out->rfd, out->family, options);
-    cover(fd);
     return 0;
 }

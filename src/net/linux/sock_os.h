@@ -37,11 +37,17 @@ void sock_credentials(int fd, struct peer *peer);
 /* The family of an inherited socket, or -1 where it is not one that is relayed. */
 int sock_family(int fd);
 
-/* Takes the process's standard input and output, or the socket `fd`, out of their numbers: private,
- * non-blocking, closed on exec, a socket with the options of its family. Works once for each.
- * Returns 0 or -1. */
+/* Copies of the process's standard input and output, or of the socket `fd`: private, non-blocking,
+ * closed on exec, a socket with the options of its family. Standard input and output can be had
+ * once. Returns 0 or -1. */
 int sock_take_stdio(struct incoming *out, const struct sock_options *options, struct err *err);
 int sock_take_fd(int fd, struct incoming *out, const struct sock_options *options, struct err *err);
+
+/* The copies are used from here on: the numbers that `stdio` or `fd:N` names become /dev/null. */
+void sock_cover(const struct endpoint *endpoint);
+
+/* The copies were closed unused: they may be taken again. */
+void sock_return_stdio(void);
 
 /* Who is at the other end of an inherited stream, as far as its family can tell. */
 void sock_peer(const struct incoming *incoming, struct peer *out);

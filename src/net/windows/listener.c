@@ -420,6 +420,11 @@ void listener_release(struct listener *listener)
     free(listener);
 }
 
+void listener_claim(struct listener *listener)
+{
+    (void)listener; /* nothing is taken before there is a session */
+}
+
 bool listener_is_single(const struct listener *listener)
 {
     return family_is_single(listener->endpoint.family);
