@@ -9,6 +9,7 @@ import signal
 import socket
 import stat
 import subprocess
+import time
 
 import pytest
 
@@ -314,3 +315,18 @@ def test_a_target_that_is_not_there(relays, path, make, reason):
     relay = relays.forward("tcp:127.0.0.1:0", f"unix:{path}")
     assert is_turned_away(relay.address())
     relay.wait_log(rf"cannot connect to 'unix:{path}': .* \({re.escape(reason)}\)$")
+
+
+def test_a_target_that_is_busy_for_a_moment(relays, folder):
+    """A client waits as long as its target's queue is full, and is served then."""
+    path = f"{folder}/busy"
+    with socket.socket(socket.AF_UNIX) as listener, connect_all(listener, path) as busy:
+        listener.settimeout(PATIENCE)
+        relay = relays.forward("tcp:127.0.0.1:0", f"unix:{path}")
+        with connect(relay.address()) as client:
+            client.sendall(b"x")
+            time.sleep(0.3)
+            for _ in busy.clients[:-1]:
+                listener.accept()[0].close()
+            with accept(listener) as server:
+                assert server.recv(1) == b"x"
