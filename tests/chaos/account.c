@@ -60,6 +60,10 @@ void account_check(struct scenario *scenario)
             sent[side] += scenario->crowd.sessions[i].end[side].sent;
             received[side] += scenario->crowd.sessions[i].end[side].received;
         }
+    for (int i = 0; i < SHARERS; i++) {
+        sent[TARGET] += scenario->sharers.sharer[i].sent;
+        received[CLIENT] += scenario->sharers.sharer[i].received;
+    }
     check(&account, "up", account.up, received[TARGET], sent[CLIENT]);
     check(&account, "down", account.down, received[CLIENT], sent[TARGET]);
     scenario_totals.accounts++;

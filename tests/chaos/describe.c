@@ -31,11 +31,11 @@ void describe(FILE *file, const struct scenario *scenario)
     const struct plan *plan = &scenario->plan;
 
     fprintf(file,
-            "  %u workers, log: %s%s; %u sessions stand; step %" PRIu64
+            "  %u workers, log: %s%s; %u sessions stand, two share %u MiB/s; step %" PRIu64
             ", %u of %u sessions begun, %u at a time%s, ending: %s%s\n",
             plan->workers, plan->json ? "json" : "text", plan->to_file ? ", a file" : "",
-            plan->standing, scenario->crowd.step, scenario->crowd.begun, plan->sessions, plan->live,
-            plan->patient ? ", patient" : "", endings[plan->ending],
+            plan->standing, plan->shared, scenario->crowd.step, scenario->crowd.begun,
+            plan->sessions, plan->live, plan->patient ? ", patient" : "", endings[plan->ending],
             scenario->ending ? " (under way)" : "");
     describe_chances(file, plan);
     for (unsigned i = 0; i < scenario->crowd.lane_count; i++)

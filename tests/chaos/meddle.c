@@ -172,12 +172,14 @@ static void end_amid(struct scenario *scenario)
     case ENDING_KILL:
         allow_breaks(scenario, NULL, true, "the relay was killed");
         standing_forget(&scenario->standing);
+        sharers_end(&scenario->sharers);
         kill(relay_pid(scenario->relay), SIGKILL);
         scenario_totals.kills++;
         break;
     case ENDING_ABORT:
         allow_breaks(scenario, NULL, true, "the relay was stopped at once");
         standing_forget(&scenario->standing);
+        sharers_end(&scenario->sharers);
         kill(relay_pid(scenario->relay), SIGTERM);
         kill(relay_pid(scenario->relay), SIGINT);
         break;

@@ -35,6 +35,7 @@ extern const char *const leave_names[LEAVE_STATES];
 struct plan {
     unsigned workers, lanes, sessions, live; /* live: at a time, at most */
     unsigned standing;  /* sessions that are there from the beginning and must not be touched */
+    unsigned shared;    /* MiB/s that two sessions share, without end; 0: nothing */
     bool json, to_file; /* the log */
     unsigned restart_chance, reload_chance, log_chance, hold_chance,
         stall_chance;             /* of 4096, in each step */

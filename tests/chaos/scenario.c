@@ -67,6 +67,7 @@ static void play(struct scenario *scenario)
     while (!is_over(scenario)) {
         meddle(scenario);
         begin_sessions(scenario);
+        sharers_step(&scenario->sharers);
         if (scenario->held == 0)
             standing_exchange(&scenario->standing);
         crowd_step(&scenario->crowd, scenario->plan.patient);
@@ -142,6 +143,7 @@ static void stop(struct scenario *scenario)
     bool killed = scenario->ending && scenario->plan.ending == ENDING_KILL;
     int code;
 
+    sharers_end(&scenario->sharers);
     if (!scenario->ending)
         expect_quiet(scenario);
     meddle_let_go(scenario);
@@ -213,7 +215,7 @@ static void plan_round(struct scenario *scenario)
     scenario->plan.ending = ENDING_CALM;
     scenario->plan.standing = STANDING_SESSIONS;
     scenario->plan.to_file = scenario->plan.json = false; /* as it was started */
-    scenario->plan.log_chance = 0;
+    scenario->plan.log_chance = scenario->plan.shared = 0;
 }
 
 int scenario_open(const char *program, uint64_t seed)

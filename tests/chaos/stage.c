@@ -41,6 +41,12 @@ void stage_write_config(struct scenario *scenario, enum mistake mistake)
                     lane->listen, lane->connect, lane->pump, lane->limits,
                     lane->naming != NAMING_NONE ? "connect_timeout = 5s\n" : "");
     }
+    if (scenario->sharers.rate > 0)
+        fprintf(file,
+                "[forward shared]\nlisten = tcp:127.0.0.1:0\nconnect = %s\nrate_limit = "
+                "%uMiB/s\npump = %s\n",
+                listener_endpoint(scenario->sharers.target), scenario->sharers.rate,
+                scenario->sharers.pump);
     if (mistake == MISTAKE_ADDRESS)
         write_forward_in_the_way(scenario, file);
     if (mistake == MISTAKE_KEY)
@@ -115,6 +121,9 @@ void stage_open(struct scenario *scenario, const char *program)
         journal_to_file(&scenario->journal, path);
     }
     open_lanes(scenario);
+    scenario->sharers.rate = scenario->plan.shared;
+    scenario->sharers.pump = scenario->crowd.lanes[0].pump;
+    sharers_prepare(&scenario->sharers);
     stage_write_config(scenario, MISTAKE_NONE);
     scenario->relay = relay_start_file(program, scenario->path);
     journal_open(&scenario->journal, scenario->relay);
@@ -126,15 +135,19 @@ void stage_open(struct scenario *scenario, const char *program)
             lane->endpoint = relay_endpoint(scenario->relay, lane->name);
         scenario->listening += lane->present;
     }
+    scenario->listening += scenario->sharers.rate > 0;
     scenario->at_rest = stage_usage(scenario);
     scenario->sockets = scenario->at_rest.open.sockets - (int)scenario->listening;
     standing_open(&scenario->standing, scenario->plan.standing, scenario->crowd.lanes[0].endpoint,
                   scenario->crowd.lanes[0].target);
+    if (scenario->sharers.rate > 0)
+        sharers_open(&scenario->sharers, relay_endpoint(scenario->relay, "shared"));
 }
 
 void stage_close(struct scenario *scenario)
 {
     peers_close_all();
+    sharers_close(&scenario->sharers);
     listener_close(scenario->in_the_way);
     scenario->in_the_way = NULL;
     journal_close(&scenario->journal);

@@ -7,6 +7,7 @@
 #include "../lib/relay.h"
 #include "journal.h"
 #include "plan.h"
+#include "sharers.h"
 #include "standing.h"
 
 #include <stdio.h>
@@ -28,6 +29,7 @@ struct scenario {
     struct crowd crowd;
     bool soaks; /* the relay lives through many rounds */
     struct standing standing;
+    struct sharers sharers;
     uint64_t standing_before; /* bytes of the scenarios before */
     unsigned listening;       /* sockets that the relay listens on */
     int sockets;              /* it has open besides those and its sessions' */
