@@ -4,6 +4,7 @@
 #include "stage.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -17,14 +18,28 @@ struct account {
     bool seen[MOST_IDS];
 };
 
+/* The number behind that word, after which *text goes on; 0 and NULL: there is none. */
+static unsigned long long number_after(const char **text, const char *word)
+{
+    const char *found = *text != NULL ? strstr(*text, word) : NULL;
+    char *end = NULL;
+    unsigned long long number = found != NULL ? strtoull(found + strlen(word), &end, 10) : 0;
+
+    *text = end;
+    return number;
+}
+
+/* "... session 7: ...: done after 0.012 s, 10 B up, 20 B down ..." */
 static void take_line(void *arg, const char *line)
 {
-    const char *session = strstr(line, " session "), *after = strstr(line, " after ");
     struct account *account = arg;
-    unsigned long long id, up, down;
+    const char *rest = line;
+    unsigned long long id = number_after(&rest, " session "), up, down;
 
-    if (session == NULL || after == NULL || sscanf(session, " session %llu:", &id) != 1 ||
-        sscanf(after, " after %*f s, %llu B up, %llu B down", &up, &down) != 2)
+    (void)number_after(&rest, " after ");
+    up = number_after(&rest, " s, ");
+    down = number_after(&rest, " B up, ");
+    if (rest == NULL)
         return;
     if (id >= MOST_IDS || account->seen[id])
         chaos_fail(NULL, "the log tells twice of the end of session %llu, or of too many", id);
