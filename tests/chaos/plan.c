@@ -38,7 +38,7 @@ void plan_scenario(uint64_t *random, struct plan *plan)
     plan->restart_chance = chance(random, 30) ? 100 : 0;
     plan->reload_chance = chance(random, 40) ? 400 : 0;
     plan->standing = chance(random, 50) ? 2 : 0;
-    plan->shared = chance(random, 25) ? 1u << draw(random, 5) : 0;
+    plan->shared = chance(random, 10) ? 1u << draw(random, 5) : 0;
     plan->json = chance(random, 30);
     plan->to_file = chance(random, 30);
     plan->log_chance = chance(random, 40) ? 200 : 0;

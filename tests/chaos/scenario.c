@@ -143,6 +143,10 @@ static void stop(struct scenario *scenario)
     bool killed = scenario->ending && scenario->plan.ending == ENDING_KILL;
     int code;
 
+    if (!scenario->ending) {
+        meddle_let_go(scenario);
+        sharers_go_on(&scenario->sharers);
+    }
     sharers_end(&scenario->sharers);
     if (!scenario->ending)
         expect_quiet(scenario);

@@ -1,5 +1,5 @@
 /* Two sessions of a forward with a rate_limit of its own that always want more than there is: what
- * they get together stays below the limit, and their shares are equal. */
+ * they get together stays below the limit, and neither starves. */
 #ifndef CHAOS_SHARERS_H
 #define CHAOS_SHARERS_H
 
@@ -26,6 +26,9 @@ void sharers_open(struct sharers *sharers, const char *endpoint);
 
 /* From targets to clients, as much as goes now. */
 void sharers_step(struct sharers *sharers);
+
+/* Goes on until their shares can be judged, a second and a half in all. */
+void sharers_go_on(struct sharers *sharers);
 
 /* Judges what they have got; then they break off. The counts stay. */
 void sharers_end(struct sharers *sharers);
