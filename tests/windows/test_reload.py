@@ -142,7 +142,7 @@ def test_reload_with_mistakes_changes_nothing(world, config):
     with running(world, config) as (_, address):
         config.forwards["out"] = {"listen": "nonsense"}
         code, text = config.reload()
-        assert code == 1
+        assert code == 2
         assert "nothing was changed" in text and "nonsense" in text
         check_echo(address, 1000)
 
