@@ -59,6 +59,7 @@ def test_rules_for_addresses(relays, echo_server, listening, rules, allowed):
         ("tcp:*:0", ["allow=10.0.0.0/8"], False),
         ("tcp:*:0", ["allow=all"], False),
         ("tcp:127.0.0.1:0", [], False),
+        ("tcp:127.0.0.2:0", [], False),
         ("tcp:[::1]:0", [], False),
         ("tcp:localhost:0", [], False),
         ("unix:{folder}/a.sock", [], False),

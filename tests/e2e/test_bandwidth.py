@@ -133,9 +133,10 @@ def test_the_sessions_of_a_forward_share_its_rate(begin, background, sender, pum
     assert line.most_beyond(RATE) <= allowed(sessions=4, workers=workers)
 
 
-def test_each_session_has_a_rate_of_its_own(begin, background):
-    """And is held to it, where its forward would have room for more."""
-    pairs = begin(2, f"session_rate_limit={RATE}B/s", f"rate_limit={4 * RATE}B/s")
+@pytest.mark.parametrize("others", [[], [f"rate_limit={4 * RATE}B/s"]])
+def test_each_session_has_a_rate_of_its_own(begin, background, others):
+    """And is held to it, where its forward has no limit, or room for more."""
+    pairs = begin(2, f"session_rate_limit={RATE}B/s", *others)
     lines = [Timeline(server) for _, server in pairs]
     for client, _ in pairs:
         background.submit(client.sendall, DATA)

@@ -48,6 +48,8 @@ static void anything_else_is_refused(void **state)
         "01234567+89ab-cdef-0123-456789abcdef",
         "{01234567-89ab-cdef-0123-456789abcdef", /* one brace */
         "01234567-89ab-cdef-0123-456789abcdef}",
+        "{01234567-89ab-cdef-0123-456789abcdef0", /* as long as with two */
+        "001234567-89ab-cdef-0123-456789abcdef}",
         "[01234567-89ab-cdef-0123-456789abcdef]",
         " 1234567-89ab-cdef-0123-456789abcdef",
     };
