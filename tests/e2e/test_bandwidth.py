@@ -99,7 +99,7 @@ def background():
 @pytest.mark.parametrize("pump", ["auto", "splice", "copy", "stream"])
 @pytest.mark.parametrize("key", ["rate_limit", "session_rate_limit"])
 def test_each_direction_is_smooth(begin, background, key, pump):
-    """Each has the whole rate, though both are busy at a time."""
+    """Though both are busy at a time."""
     ((client, server),) = begin(1, f"{key}={RATE}B/s", f"pump={pump}")
     up, down = Timeline(server), Timeline(client)
     for stream in (client, server):
@@ -108,6 +108,25 @@ def test_each_direction_is_smooth(begin, background, key, pump):
         done.result()
     assert up.most_beyond(RATE) <= allowed(sessions=1, workers=1)
     assert down.most_beyond(RATE) <= allowed(sessions=1, workers=1)
+
+
+@pytest.mark.parametrize("pump", ["auto", "stream"])
+@pytest.mark.parametrize("key", ["rate_limit", "session_rate_limit"])
+def test_each_direction_has_the_whole_rate(begin, background, key, pump):
+    """Both at a time take as long as one, not twice as long. (What else the machine does may slow one
+    try down.)"""
+    ((client, server),) = begin(1, f"{key}={RATE}B/s", f"pump={pump}")
+    ways = [(client, Timeline(server)), (server, Timeline(client))]
+
+    def seconds(*busy):
+        start = time.monotonic()
+        for sender, _ in busy:
+            background.submit(sender.sendall, DATA[: RATE // 2])
+        for done in [background.submit(line.read, RATE // 2) for _, line in busy]:
+            done.result()
+        return time.monotonic() - start
+
+    assert any(seconds(*ways) < 1.5 * seconds(ways[0]) for _ in range(5))
 
 
 @pytest.mark.parametrize("pump", ["auto", "stream"])

@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from deadline import PATIENCE
+from deadline import PATIENCE, eventually
 from peers import (
     accept,
     ask,
@@ -330,3 +330,12 @@ def test_a_target_that_is_busy_for_a_moment(relays, folder):
                 listener.accept()[0].close()
             with accept(listener) as server:
                 assert server.recv(1) == b"x"
+
+
+def test_targets_that_refuse_cost_no_descriptor(relays, folder):
+    relay = relays.forward("tcp:127.0.0.1:0", f"unix:{folder}/nobody")
+    relay.expect("refused")
+    before = len(relay.descriptors())
+    for _ in range(20):
+        assert is_turned_away(relay.address())
+    eventually(lambda: len(relay.descriptors()) == before, "the end of each socket")

@@ -160,6 +160,22 @@ static void few_are_kept(void **state)
     assert_in_range(pool.open, 1, count - 1);
 }
 
+/* Goal: pipes that are closed leave those that come later as large as the first. */
+static void the_last_is_as_large_as_the_first(void **state)
+{
+    struct pipe *pipe = take();
+    size_t first = pipe->capacity;
+
+    (void)state;
+    for (int i = 0; i < 200; i++) {
+        pipe->length = 1; /* so it is closed */
+        pipe_give(&pool, pipe);
+        pipe = take();
+        assert_int_equal(pipe->capacity, first);
+    }
+    pipe_give(&pool, pipe);
+}
+
 /* Goal: a system without descriptors gives no pipe, and nothing is counted for it. */
 static void none_can_be_opened(void **state)
 {
@@ -184,6 +200,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_pipe_with_data_is_closed, setup, teardown),
         cmocka_unit_test_setup_teardown(half_of_the_descriptors_is_left, setup, teardown),
         cmocka_unit_test_setup_teardown(few_are_kept, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_last_is_as_large_as_the_first, setup, teardown),
         cmocka_unit_test_setup_teardown(none_can_be_opened, setup, teardown),
     };
 
