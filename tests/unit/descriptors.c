@@ -137,6 +137,36 @@ static void threads_share_one_budget(void **state)
     descriptors_give(descriptors_total());
 }
 
+/* Returns whether there was one each time. */
+static void *take_one_and_give(void *arg)
+{
+    bool *always = arg;
+
+    *always = true;
+    for (int i = 0; i < 10 * ROUNDS; i++) {
+        if (!descriptors_take(1, 0))
+            *always = false;
+        else
+            descriptors_give(1);
+    }
+    return NULL;
+}
+
+/* Goal: where there is enough for all, none is refused because another was quicker. */
+static void who_is_slower_has_one_as_well(void **state)
+{
+    pthread_t threads[THREADS];
+    bool always[THREADS];
+
+    (void)state;
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, take_one_and_give, &always[i]), 0);
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    for (int i = 0; i < THREADS; i++)
+        assert_true(always[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -145,6 +175,7 @@ int main(void)
         cmocka_unit_test(all_can_be_taken_and_no_more),
         cmocka_unit_test(what_is_to_be_left_is_left),
         cmocka_unit_test(threads_share_one_budget),
+        cmocka_unit_test(who_is_slower_has_one_as_well),
         cmocka_unit_test(what_cannot_be_counted_is_in_use), /* the last: the budget is wrong then */
     };
 

@@ -54,6 +54,21 @@ static void auto_copies_what_is_small(void **state)
     assert_int_equal(open_pipes(), 0);
 }
 
+/* Goal: a session has to wait behind others only as long as it is bulk. */
+static void what_was_bulk_gets_small_again(void **state)
+{
+    (void)state;
+    rig_open(&rig, RIG_UNIX, PUMP_COPY);
+    for (int turn = 0; turn < 3; turn++) {
+        for (int i = 0; i < 3; i++)
+            feed_and_take(64 * 1024);
+        assert_true(rig.flow.bulk);
+        for (int i = 0; i < 3; i++)
+            feed_and_take(1000);
+        assert_false(rig.flow.bulk);
+    }
+}
+
 static void auto_splices_what_is_bulk(void **state)
 {
     (void)state;
@@ -210,6 +225,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(copy_never_has_a_pipe, teardown),
         cmocka_unit_test_teardown(auto_copies_what_is_small, teardown),
+        cmocka_unit_test_teardown(what_was_bulk_gets_small_again, teardown),
         cmocka_unit_test_teardown(auto_splices_what_is_bulk, teardown),
         cmocka_unit_test_teardown(an_idle_flow_gives_its_pipe_back, teardown),
         cmocka_unit_test_teardown(a_pipe_with_data_is_not_given_back, teardown),
