@@ -119,6 +119,16 @@ def test_new_clients_meet_the_new_target(service, folder, servers):
         assert exchange(client, b"two") == b"two"
 
 
+def test_every_worker_has_the_new_target(service, folder, clients, servers):
+    """From the moment at which the reload returns."""
+    old, new = servers(), servers(serve=lambda stream: stream.sendall(b"new"))
+    service.start({"a": (f"unix:{folder}/a.sock", old.endpoint)}, program="workers = 4")
+    service.change({"a": (f"unix:{folder}/a.sock", new.endpoint)})
+    for _ in range(8):
+        for client in [clients(f"{folder}/a.sock") for _ in range(16)]:
+            assert read_exactly(client, 3) == b"new"
+
+
 def test_no_client_is_lost_meanwhile(service, folder, echo_server):
     """Clients come all the time while the forward is renamed, changed and moved about."""
     where = f"unix:{folder}/a.sock"

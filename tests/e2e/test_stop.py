@@ -93,6 +93,20 @@ def test_new_clients_are_refused_meanwhile(begin, workers):
     session.works()
 
 
+@WORKERS
+def test_all_forwards_refuse_meanwhile(relays, echo_server, workers):
+    relay = relays.run(f"[hvrelay]\nworkers = {workers}\n" + "".join(
+        f"[forward {name}]\nlisten = tcp:127.0.0.1:0\nconnect = {echo_server.endpoint}\n"
+        for name in "abc"
+    ))
+    with connect(relay.address("b")) as client:
+        client.sendall(b"x")
+        assert client.recv(1) == b"x"
+        relay.signal(signal.SIGTERM)
+        for name in "abc":
+            eventually(lambda: refuses_by_now(relay.address(name)), "a refusal")
+
+
 def test_the_address_is_free_meanwhile(begin, relays, echo_server):
     """The next one can start while the last sessions of this one end."""
     session = begin()
