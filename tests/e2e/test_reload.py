@@ -119,7 +119,7 @@ def test_new_clients_meet_the_new_target(service, folder, servers):
         assert exchange(client, b"two") == b"two"
 
 
-def test_every_worker_has_the_new_target(service, folder, clients, servers):
+def test_every_worker_has_the_new_target(service, folder, servers, clients):
     """From the moment at which the reload returns."""
     old, new = servers(), servers(serve=lambda stream: stream.sendall(b"new"))
     service.start({"a": (f"unix:{folder}/a.sock", old.endpoint)}, program="workers = 4")
