@@ -168,7 +168,8 @@ static struct end_plan plan(uint64_t size)
                              .read_max = 256 * 1024,
                              .abort_sent = NEVER,
                              .abort_received = NEVER,
-                             .abort_step = NEVER};
+                             .abort_step = NEVER,
+                             .abort_after_end = NEVER};
 }
 
 static void begin_all(struct crowd *crowd, unsigned round, const char *breakable)
