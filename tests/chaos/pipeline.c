@@ -213,15 +213,19 @@ static bool move_target(unsigned char *bytes)
     return moved;
 }
 
-/* A dial that fails for want of something is tried again: the target may come twice. */
+/* A dial that fails for want of something is tried again: the target may come twice, and begins
+ * again. */
 static bool meet_target(struct listener *listener)
 {
     struct peer *peer = listener_accept(listener, 0);
 
     if (peer == NULL)
         return false;
-    if (now.target != NULL)
-        peer_close(now.target);
+    if (now.target_came && (now.up_received > 0 || now.down_received > 0))
+        fail("the target came a second time, after bytes had passed");
+    drop_target();
+    now.down_sent = 0; /* what the first one had sent was for nobody */
+    now.target_ended = now.target_saw_end = now.target_gone = false;
     now.target = peer;
     now.target_came = true;
     return true;
