@@ -61,7 +61,7 @@ static void rollback(struct transaction *transaction)
         descriptors_release(1);
 }
 
-/* The limits come before the gates that ask for them, and whoever waits asks again at the end. */
+/* The limits come before the gates that ask for them, and those that wait ask again at the end. */
 static void commit(struct transaction *transaction)
 {
     struct running *running = transaction->running;

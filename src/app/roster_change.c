@@ -116,7 +116,7 @@ static void find_differences(struct roster_change *change, const struct config *
 
 /* --- all that can fail --- */
 
-/* TCP alone comes from anywhere; whoever wants that says `allow = all`. */
+/* TCP alone comes from anywhere: to allow that, say `allow = all`. */
 static void warn_if_open(const struct forward_config *config)
 {
     char text[ENDPOINT_TEXT];

@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-/* Opens a text file to read, which no child process inherits. NULL: errno tells why. */
+/* Opens a text file to read, which no child process inherits. NULL: errno says why. */
 FILE *file_open(const char *path);
 
 #endif

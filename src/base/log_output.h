@@ -12,7 +12,7 @@ void log_output_begin_thread(void);
 
 /* Opens a file to append to, which no child process inherits; made for its owner to write, and for
  * no stranger to read. Does not wait: on Linux a FIFO without a reader fails with ENXIO. Returns a
- * descriptor, or -1 and errno tells why. */
+ * descriptor, or -1 and errno says why. */
 int log_file_open(const char *path);
 void log_file_close(int fd);
 

@@ -1,6 +1,6 @@
 #include "relay/relay.h"
 
-/* A read never tells of a broken pipe. */
+/* A read never reports a broken pipe. */
 static const char *stream_name(const struct conn *conn, int side, bool reading, int status)
 {
     if (conn->family == FAMILY_STDIO)

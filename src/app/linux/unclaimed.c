@@ -25,7 +25,7 @@ static void unclaimed_reset(int fd)
     close(fd);
 }
 
-/* One a turn: the loop tells again while there are more. */
+/* One a turn: the loop reports again while there are more. */
 static void unclaimed_on_client(uv_poll_t *poll, int status, int events)
 {
     const struct unclaimed *socket = list_entry(poll, struct unclaimed, poll);
