@@ -337,7 +337,7 @@ static void swap_posts(struct roster_change *change)
     roster_release_posts(roster->posts, old_count);
     roster->posts = change->posts;
     roster->count = change->count;
-    if (old_count > 0) /* whoever asks for a reload again will find closed what closes here */
+    if (old_count > 0) /* the next reload finds closed what closes here */
         crew_settle(roster->crew);
     for (size_t i = 0; i < old_count; i++) {
         if (change->retired[i])

@@ -116,7 +116,7 @@ int log_open(const char *path, struct err *err)
     return 0;
 }
 
-/* What went wrong is said where lines go, and where whoever watches the program may look. */
+/* An error goes to the file that stays open, and to standard error as well. */
 void log_reopen(void)
 {
     struct log_line line;

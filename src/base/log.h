@@ -58,7 +58,7 @@ void log_reopen(void);
 
 enum { LOG_FLUSH_TIME = 1000 }; /* ms that log_stop waits for a reader */
 
-/* Starts the thread that writes; before it, and after log_stop, a line is written by whoever logs
+/* Starts the thread that writes. Before it, and after log_stop, the thread that logs a line writes
  * it. Returns 0 or -1. Main thread. */
 int log_start(struct err *err);
 

@@ -1,5 +1,5 @@
 /* The far end of the log: lines go from here to a file, to standard error or to the system's log.
- * One thread at a time: the log's writer, or whoever holds the queue's lock before it starts. */
+ * One thread at a time: the log's writer, or the holder of the queue's lock before it starts. */
 #ifndef HVRELAY_BASE_LOG_SINK_H
 #define HVRELAY_BASE_LOG_SINK_H
 

@@ -1,5 +1,5 @@
 /* Who may change what the service reads. It runs as LocalSystem, and its configuration names files
- * that it writes: whoever may write the configuration, or replace it in its folder, owns the
+ * that it writes: a user who may write the configuration, or replace it in its folder, owns the
  * machine. Any user may make a folder in %ProgramData%, so the one that is there may be somebody
  * else's. */
 #ifndef HVRELAY_CLI_WINDOWS_SERVICE_TRUST_H
